@@ -1,0 +1,1 @@
+"""The scoring API, a FastAPI program."""

@@ -1,0 +1,1 @@
+"""Texts in, calibrated scores out. Needs onnxruntime and tokenizers, never torch."""

@@ -1,0 +1,1 @@
+"""The voc command, one file for each group of commands."""

@@ -1,0 +1,1 @@
+"""Files and payloads in, records out, through one declarative mapping a source."""

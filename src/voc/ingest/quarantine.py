@@ -1,0 +1,112 @@
+"""Rows that cannot be taken: what was wrong, where, what to do, and the raw row to fix and replay."""
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Any
+
+from voc.ingest.fields import parse_json
+from voc.records import Lineage
+
+# The keys of a raw row that could not even be cut into fields: the line, and a CSV's header.
+LINE = "_line"
+COLUMNS = "_columns"
+_MAX_DEPTH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A row that was not stored. `raw` is safe to keep as JSON and can be fixed and replayed."""
+
+    source: str
+    lineage: Lineage
+    raw: Mapping[str, Any]
+    field: str | None
+    reason: str  # never holds the customer's text
+    remedy: str
+
+    @property
+    def row(self) -> int:
+        """The row in the file, from 1, header left out."""
+        return self.lineage.row
+
+
+class BadValue(Exception):
+    """Something in a row that sends the row to quarantine."""
+
+    def __init__(self, field: str | None, reason: str, remedy: str) -> None:
+        super().__init__(reason)
+        self.field, self.reason, self.remedy = field, reason, remedy
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that a reader could not cut into fields."""
+
+    raw: Mapping[str, Any]
+    reason: str
+    remedy: str
+
+
+def shown(value: Any) -> str:
+    """A value for a message: numbers and short codes as they are, longer texts by length alone."""
+    text = str(value)
+    return f"'{storable(text)}'" if len(text) <= 20 else f"a text of {len(text):,} characters"
+
+
+def storable(value: Any, depth: int = 0) -> Any:
+    """A copy that JSON and PostgreSQL accept: no NUL, no half characters, no NaN, no odd types."""
+    if isinstance(value, str):
+        if "\0" in value:
+            value = value.replace("\0", "\u2400")
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 2**63 else f"{value:#x}"
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, Mapping) and depth < _MAX_DEPTH:
+        return {str(storable(str(key))): storable(inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, list | tuple) and depth < _MAX_DEPTH:
+        return [storable(inner, depth + 1) for inner in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    return storable(str(value)) if depth < _MAX_DEPTH else "(nested too deeply)"
+
+
+def mended_row(raw: Mapping[str, Any], *, delimiter: str) -> Mapping[str, Any]:
+    """Cut a mended `_line` into fields; a raw row that has fields already comes back as it is.
+
+    Raises
+    ------
+    BadValue
+        The line is still not a row.
+    """
+    if LINE not in raw:
+        return raw
+    line = str(raw[LINE])
+    if COLUMNS in raw:
+        columns = [str(name) for name in raw[COLUMNS]]
+        try:
+            cells = next(csv.reader(line.splitlines(keepends=True), delimiter=delimiter, strict=True), [])
+        except csv.Error as error:
+            raise BadValue(LINE, f"is still not a CSV row ({error})", "mend its quotes") from error
+        if len(cells) != len(columns):
+            raise BadValue(
+                LINE,
+                f"has {len(cells)} fields, the header has {len(columns)}",
+                "mend its separators and quotes",
+            )
+        return dict(zip(columns, cells, strict=True))
+    try:
+        row = parse_json(line)
+    except ValueError as error:
+        raise BadValue(LINE, str(error), "mend the line") from error
+    if not isinstance(row, dict):
+        raise BadValue(LINE, "is JSON, but not an object", "write {...} with the row's fields")
+    return row

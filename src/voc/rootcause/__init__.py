@@ -1,0 +1,1 @@
+"""Feedback and deviations in, associations and root causes out."""

@@ -1,0 +1,306 @@
+"""Fine-tune an encoder for sentiment, frustration and signals.
+
+    python -m training.finetune training/configs/base.toml --output var/runs/base
+
+Any setting can be overridden: `--set epochs=1 --set seed=3`. A run that was stopped goes on where it
+was with `--resume`. Progress goes to stderr; the run folder gets `model.pt`, `run.json`.
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+import random
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from training import data as sets
+from training.model import N_SENTIMENTS, VocModel, load_encoder
+from training.progress import Progress
+from training.settings import Settings, data_folder, read_settings
+from training.validate import validate
+
+
+@dataclasses.dataclass(slots=True)
+class Corpus:
+    """Examples with their tokens and the states after the frozen layers, laid end to end."""
+
+    examples: list[sets.Example]
+    tokens: list[list[int]]
+    offsets: np.ndarray  # (n_texts + 1,), in tokens
+    states: Tensor  # (n_tokens, dim), float16
+    sentiment: Tensor
+    labels: Tensor  # (n_texts, 1 + n_signals): frustration, then signals; UNKNOWN masks
+    weight: Tensor
+    teacher: Tensor  # (n_texts, dim) embeddings of the untouched encoder; zero where not asked for
+
+
+def gather_examples(settings: Settings, folder: Path) -> list[sets.Example]:
+    """All training examples, capped by source, held-out texts and duplicates left out."""
+    keys = sets.held_out(folder)
+    rng = random.Random(settings.seed)
+    examples: list[sets.Example] = []
+    for source in settings.sentiment:
+        found = sets.without(
+            sets.read_sentiment(
+                folder, source["set"], splits=tuple(source["splits"]), weight=source.get("weight", 1.0)
+            ),
+            keys,
+        )
+        if source.get("labels"):
+            found = [e for e in found if sets.SENTIMENTS[e.sentiment] in source["labels"]]
+        if source["set"] == "dynasent_r1r2":
+            found = [e for e in found if not sets.is_dynasent_development(e.text)]
+        rng.shuffle(found)
+        examples += found[: source.get("cap", len(found))]
+    judged = sets.read_signals(folder / "signals" / "train.jsonl")
+    own = Path(settings.own_labels)
+    if settings.own_labels and own.exists():
+        judged += sets.read_own_labels(own, sets.label_pool(folder))
+    if settings.extra_labels:
+        judged += sets.read_signals(Path(settings.extra_labels))
+    fit, _ = sets.split_calibration(sets.without(judged, keys))
+    examples += [dataclasses.replace(e, weight=settings.judged_weight) for e in fit]
+    return examples
+
+
+def prepare(
+    model: VocModel, tokenizer: Tokenizer, examples: list[sets.Example], settings: Settings
+) -> Corpus:
+    """Tokenise, and run the frozen layers once for good: later epochs only pay for the rest."""
+    tokens = [e.ids for e in tokenizer.encode_batch([e.text for e in examples])]
+    offsets = np.concatenate([[0], np.cumsum([len(t) for t in tokens])])
+    states = torch.empty((int(offsets[-1]), model.dim), dtype=torch.float16)
+    teacher = torch.zeros((len(examples), model.dim))
+    wants_teacher = [
+        e.frustration != sets.UNKNOWN or i % settings.teacher_every == 0 for i, e in enumerate(examples)
+    ]
+    progress = Progress("frozen layers", total=int(offsets[-1]), unit="tokens")
+    model.eval()
+    with torch.inference_mode():
+        for batch in pack(np.argsort([len(t) for t in tokens]).tolist(), tokens, 4096):
+            ids, mask = pad([tokens[i] for i in batch])
+            lower = model.lower(ids, mask)
+            for row, i in enumerate(batch):
+                states[offsets[i] : offsets[i + 1]] = lower[row, : len(tokens[i])].half()
+            rows = [row for row, i in enumerate(batch) if wants_teacher[i]]
+            if rows and settings.embedding_weight > 0:
+                top = model._layers(lower[rows], mask[rows], model.frozen, len(model.encoder.encoder.layer))
+                weight = mask[rows].unsqueeze(-1)
+                mean = (top * weight).sum(1) / weight.sum(1)
+                teacher[[batch[r] for r in rows]] = nn.functional.normalize(mean, dim=-1)
+            progress.advance(sum(len(tokens[i]) for i in batch))
+    progress.close()
+    labels = torch.tensor([[e.frustration, *e.signals] for e in examples], dtype=torch.float32)
+    return Corpus(
+        examples, tokens, offsets, states,
+        torch.tensor([e.sentiment for e in examples]), labels,
+        torch.tensor([e.weight for e in examples]), teacher,
+    )  # fmt: skip
+
+
+def pad(tokens: list[list[int]]) -> tuple[Tensor, Tensor]:
+    """Token lists to (ids, mask), each (texts, longest)."""
+    longest = max(len(t) for t in tokens)
+    ids = torch.zeros((len(tokens), longest), dtype=torch.long)
+    mask = torch.zeros((len(tokens), longest), dtype=torch.long)
+    for row, text in enumerate(tokens):
+        ids[row, : len(text)] = torch.tensor(text)
+        mask[row, : len(text)] = 1
+    return ids, mask
+
+
+def pack(order: list[int], tokens: list[list[int]], budget: int) -> Iterator[list[int]]:
+    """Cut `order` into batches of at most `budget` padded tokens."""
+    batch: list[int] = []
+    longest = 0
+    for i in order:
+        longest_then = max(longest, len(tokens[i]))
+        if batch and longest_then * (len(batch) + 1) > budget:
+            yield batch
+            batch, longest_then = [], len(tokens[i])
+        batch.append(i)
+        longest = longest_then
+    if batch:
+        yield batch
+
+
+def epoch_batches(corpus: Corpus, settings: Settings, epoch: int) -> list[list[int]]:
+    """Shuffled batches of texts of like length; the same for the same seed and epoch."""
+    rng = random.Random(settings.seed * 1000 + epoch)
+    order = list(range(len(corpus.examples)))
+    rng.shuffle(order)
+    batches: list[list[int]] = []
+    for start in range(0, len(order), 4096):
+        chunk = sorted(order[start : start + 4096], key=lambda i: len(corpus.tokens[i]))
+        batches += list(pack(chunk, corpus.tokens, settings.token_budget))
+    rng.shuffle(batches)
+    return batches
+
+
+def loss_of(model: VocModel, corpus: Corpus, batch: list[int], settings: Settings) -> Tensor:
+    """Weighted mean of the heads' losses over what was judged, plus the pull of the embedding."""
+    lengths = [len(corpus.tokens[i]) for i in batch]
+    states = torch.zeros((len(batch), max(lengths), model.dim))
+    mask = torch.zeros((len(batch), max(lengths)), dtype=torch.long)
+    for row, i in enumerate(batch):
+        states[row, : lengths[row]] = corpus.states[corpus.offsets[i] : corpus.offsets[i + 1]].float()
+        mask[row, : lengths[row]] = 1
+    if settings.token_dropout > 0:  # a text must be readable without any one word
+        keep = torch.rand(mask.shape) >= settings.token_dropout
+        keep[:, 0] = True
+        mask = mask * keep
+    out = model.upper(states, mask)
+    weight = corpus.weight[batch]
+    target = corpus.sentiment[batch]
+    loss = torch.zeros(())
+    known = target != sets.UNKNOWN
+    if known.any():
+        each = nn.functional.cross_entropy(
+            out.logits[known][:, :N_SENTIMENTS], target[known], reduction="none",
+            label_smoothing=settings.label_smoothing,
+        )  # fmt: skip
+        loss = loss + (each * weight[known]).sum() / len(batch)
+    labels = corpus.labels[batch]
+    judged = labels != sets.UNKNOWN
+    if judged.any():
+        each = nn.functional.binary_cross_entropy_with_logits(
+            out.logits[:, N_SENTIMENTS:], labels.clamp(min=0), reduction="none"
+        )
+        # Per text, the sum over signals: one rare signal must not vanish in a mean over fifteen.
+        loss = loss + settings.signal_weight * (each * judged * weight[:, None]).sum() / len(batch)
+    teacher = corpus.teacher[batch]
+    has = teacher.abs().sum(1) > 0
+    if has.any() and settings.embedding_weight > 0:
+        pull = 1 - (out.embedding[has] * teacher[has]).sum(1)
+        loss = loss + settings.embedding_weight * pull.sum() / len(batch)
+    return loss
+
+
+def train(
+    model: VocModel, corpus: Corpus, settings: Settings, output: Path, *, resume: bool
+) -> list[dict[str, Any]]:
+    """AdamW with warm-up and linear decay; the result is the mean of the weights over the last part."""
+    heads = {id(p) for part in (model.pool, model.to_embedding) for p in part.parameters()}
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trainable if id(p) not in heads], "lr": settings.lr},
+        {"params": [p for p in trainable if id(p) in heads], "lr": settings.head_lr},
+    ]
+    optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, foreach=True)
+    plan = [batch for epoch in range(settings.epochs) for batch in epoch_batches(corpus, settings, epoch)]
+    warmup = max(1, int(0.06 * len(plan)))
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda s: min((s + 1) / warmup, max(0.02, (len(plan) - s) / max(1, len(plan) - warmup)))
+    )
+    decay = 1 - 1 / (0.08 * len(plan) + 1)  # the mean reaches over about the last twelfth
+    average = torch.optim.swa_utils.AveragedModel(
+        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
+    )
+    checkpoint = output / "checkpoint.pt"
+    done = 0
+    if resume and checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        scheduler.load_state_dict(state["scheduler"])
+        torch.set_rng_state(state["rng"])
+        done = state["step"]
+        print(f"going on at step {done} of {len(plan)}", file=sys.stderr)
+    progress = Progress("training", total=len(plan), unit="steps", start=done)
+    model.train()
+    history: list[dict[str, Any]] = []
+    running = 0.0
+    for step in range(done, len(plan)):
+        loss = loss_of(model, corpus, plan[step], settings)
+        loss.backward()
+        nn.utils.clip_grad_norm_(trainable, 1.0)
+        optimizer.step()
+        scheduler.step()
+        optimizer.zero_grad(set_to_none=True)
+        average.update_parameters(model)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            sys.exit(f"loss is {value} at step {step}; lower lr and try again")
+        running = value if step == done else 0.98 * running + 0.02 * value
+        progress.advance(1, note=f"loss {running:.3f}")
+        if (step + 1) % settings.checkpoint_every == 0:
+            part = checkpoint.with_suffix(".part")
+            torch.save({
+                "model": model.state_dict(), "average": average.state_dict(), "step": step + 1,
+                "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict(),
+                "rng": torch.get_rng_state(),
+            }, part)  # fmt: skip
+            part.replace(checkpoint)
+            history.append({"step": step + 1, "loss": running})
+    progress.close()
+    model.load_state_dict(average.module.state_dict())
+    checkpoint.unlink(missing_ok=True)
+    return history
+
+
+def build_tokenizer(source: str, max_tokens: int) -> Tokenizer:
+    """The base model's tokenizer, cut at `max_tokens` for training."""
+    tokenizer = Tokenizer.from_file(str(Path(source) / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_tokens)
+    return tokenizer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", type=Path, help="TOML file of settings")
+    parser.add_argument("--output", type=Path, required=True, help="folder of this run")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    args = parser.parse_args()
+    settings = read_settings(args.config, args.set)
+    folder = data_folder()
+    torch.manual_seed(settings.seed)
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(settings.threads)
+    args.output.mkdir(parents=True, exist_ok=True)
+
+    started = time.monotonic()
+    encoder_path = str(Path(settings.encoder).expanduser())
+    model = VocModel(load_encoder(encoder_path), frozen=settings.frozen)
+    if settings.init:
+        model.load_state_dict(torch.load(Path(settings.init) / "model.pt", weights_only=True))
+    tokenizer = build_tokenizer(encoder_path, settings.max_tokens)
+    examples = gather_examples(settings, folder)
+    counts: dict[str, int] = {}
+    for e in examples:
+        counts[e.source] = counts.get(e.source, 0) + 1
+    print(
+        f"{len(examples)} texts: " + ", ".join(f"{k} {v}" for k, v in sorted(counts.items())), file=sys.stderr
+    )
+    corpus = prepare(model, tokenizer, examples, settings)
+    history = train(model, corpus, settings, args.output, resume=args.resume)
+    torch.save(model.state_dict(), args.output / "model.pt")
+    report = validate(model, tokenizer, folder)
+    run = {
+        "settings": dataclasses.asdict(settings),
+        "data": {"counts": counts, "sha256": sets.fingerprint(examples)},
+        "history": history,
+        "development": report,
+        "seconds": round(time.monotonic() - started),
+    }
+    (args.output / "run.json").write_text(json.dumps(run, indent=1) + "\n")
+    tokenizer.no_truncation()
+    tokenizer.save(str(args.output / "tokenizer.json"))
+    print(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
