@@ -21,34 +21,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
-from tokenizers import Tokenizer
 
 from training import data as sets
 from training.export import write_bundle
 from training.guarantee import NEVER, Guaranteed, bound_false_positive_rate, bound_precision
 from training.settings import data_folder
 from voc.classify.bundle import BINARY_LABELS, Bundle, load_bundle
-from voc.classify.calibration import Calibration, binary_proba, sentiment_proba
-from voc.classify.engine import Engine
-from voc.classify.windows import aggregate, make_windows
+from voc.classify.calibration import Calibration, binary_proba
+from voc.classify.model import Model
 from voc.errors import VocError
 
 Floats = NDArray[np.float64]
 MIN_POSITIVES = 5  # fewer say nothing about a label's slope
-
-
-def text_logits(
-    bundle: Bundle, texts: list[str], *, max_tokens: int | None = None
-) -> tuple[Floats, Floats, NDArray[np.int64]]:
-    """Uncalibrated logits a text: sentiment (n, 3), binary (n, 16), n_windows (n,)."""
-    tokenizer = Tokenizer.from_file(str(bundle.folder / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    size = max_tokens or bundle.max_tokens
-    windows = make_windows(tokenizer, texts, max_tokens=size, overlap=min(bundle.overlap, size // 4))
-    logits = Engine(bundle.folder / "model.onnx").run(windows)
-    sentiment, binary, n_windows, _ = aggregate(windows, logits.sentiment, logits.binary, len(texts))
-    return sentiment.astype(np.float64), binary.astype(np.float64), n_windows
 
 
 def fit_sentiment(z: Floats, y_true: NDArray[np.int64]) -> tuple[float, tuple[float, ...]]:
@@ -80,17 +64,19 @@ def fit_binary(z: Floats, y_true: NDArray[np.bool_]) -> tuple[float, float]:
 
 
 def fit_window_penalty(
-    bundle: Bundle, texts: list[str], y_true: NDArray[np.bool_], fitted: Calibration
+    model: Model, texts: list[str], y_true: NDArray[np.bool_], fitted: Calibration
 ) -> float:
     """How much the highest of many windows exaggerates, learnt by cutting known texts into small windows."""
     long = [i for i, text in enumerate(texts) if len(text.split()) >= 60]
     if len(long) < 50:
         return 0.0
-    _, binary, n_windows = text_logits(bundle, [texts[i] for i in long], max_tokens=40)
+    cut = model.logits([texts[i] for i in long], max_tokens=40)
     labels = y_true[long]
 
     def loss(penalty: float) -> float:
-        p = binary_proba(binary, n_windows, Calibration(**{**asdict(fitted), "window_penalty": penalty}))
+        p = binary_proba(
+            cut.binary, cut.n_windows, Calibration(**{**asdict(fitted), "window_penalty": penalty})
+        )
         p = np.clip(p, 1e-6, 1 - 1e-6)
         return float(-(labels * np.log(p) + ~labels * np.log(1 - p)).mean())
 
@@ -115,16 +101,16 @@ def balanced_threshold(proba: Floats, y_true: NDArray[np.bool_]) -> float:
 def calibrate(bundle: Bundle, examples: list[sets.Example]) -> tuple[Calibration, Floats, NDArray[np.bool_]]:
     """Fit on judged texts; returns the calibration, the probabilities and the truth (n, 16)."""
     texts = [e.text for e in examples]
-    z_sentiment, z_binary, n_windows = text_logits(bundle, texts)
+    model = Model(bundle)
+    z = model.logits(texts)
     y_sentiment = np.array([e.sentiment for e in examples])
     y_binary = np.array([[e.frustration, *e.signals] for e in examples]) == 1
-    temperature, bias = fit_sentiment(z_sentiment, y_sentiment)
-    pairs = [fit_binary(z_binary[:, j], y_binary[:, j]) for j in range(len(BINARY_LABELS))]
+    temperature, bias = fit_sentiment(z.sentiment, y_sentiment)
+    pairs = [fit_binary(z.binary[:, j], y_binary[:, j]) for j in range(len(BINARY_LABELS))]
     fitted = Calibration(temperature, bias, tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
-    penalty = fit_window_penalty(bundle, texts, y_binary, fitted)
+    penalty = fit_window_penalty(model, texts, y_binary, fitted)
     fitted = Calibration(**{**asdict(fitted), "window_penalty": penalty})
-    sentiment_proba(z_sentiment, fitted)  # refuses what is not finite
-    return fitted, binary_proba(z_binary, n_windows, fitted), y_binary
+    return fitted, binary_proba(z.binary, z.n_windows, fitted), y_binary
 
 
 def operating_points(

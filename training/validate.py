@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 from training.data import UNKNOWN, Example, development_sets
 from training.model import N_SENTIMENTS, VocModel
+from voc.metrics import macro_f1, macro_f1_of_frequent, macro_recall, micro_f1
 
 
 def predict_logits(model: VocModel, tokenizer: Tokenizer, texts: list[str]) -> np.ndarray:
@@ -30,42 +31,16 @@ def predict_logits(model: VocModel, tokenizer: Tokenizer, texts: list[str]) -> n
     return out
 
 
-def f1(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:
-    """F1 from counts; 0 where nothing was there and nothing was said."""
-    return 2 * tp / np.maximum(1, 2 * tp + fp + fn)
-
-
-def sentiment_figures(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, float]:
-    """Macro-F1 and macro-recall over three classes."""
-    scores, recalls = [], []
-    for label in range(N_SENTIMENTS):
-        tp = float(((y_true == label) & (y_pred == label)).sum())
-        fp = float(((y_true != label) & (y_pred == label)).sum())
-        fn = float(((y_true == label) & (y_pred != label)).sum())
-        scores.append(2 * tp / max(1.0, 2 * tp + fp + fn))
-        recalls.append(tp / max(1.0, tp + fn))
-    return {"macro_f1": float(np.mean(scores)), "macro_recall": float(np.mean(recalls))}
-
-
-def signal_figures(y_true: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-    """Micro-F1, and macro-F1 over signals with ten positives or more, at the cut at one half."""
-    y_pred = logits > 0
-    tp, fp, fn = (y_true & y_pred).sum(0), (~y_true & y_pred).sum(0), (y_true & ~y_pred).sum(0)
-    often = y_true.sum(0) >= 10
-    return {
-        "micro_f1": float(2 * tp.sum() / max(1, 2 * tp.sum() + fp.sum() + fn.sum())),
-        "macro_f1": float(f1(tp, fp, fn)[often].mean()),
-    }
-
-
 def validate(model: VocModel, tokenizer: Tokenizer, folder: Path) -> dict[str, Any]:
     """All development figures."""
     report: dict[str, Any] = {}
     for name, examples in development_sets(folder).items():
         logits = predict_logits(model, tokenizer, [e.text for e in examples])
         y_true = np.array([e.sentiment for e in examples])
+        y_pred = logits[:, :N_SENTIMENTS].argmax(1)
         report[name] = {
-            k: round(v, 4) for k, v in sentiment_figures(y_true, logits[:, :N_SENTIMENTS].argmax(1)).items()
+            "macro_f1": round(macro_f1(y_true, y_pred, N_SENTIMENTS), 4),
+            "macro_recall": round(macro_recall(y_true, y_pred, N_SENTIMENTS), 4),
         }
         if all(e.frustration != UNKNOWN for e in examples):
             report[name]["signals"] = _signals(examples, logits)
@@ -73,6 +48,10 @@ def validate(model: VocModel, tokenizer: Tokenizer, folder: Path) -> dict[str, A
 
 
 def _signals(examples: list[Example], logits: np.ndarray) -> dict[str, float]:
-    truth = np.array([e.signals for e in examples]) == 1
-    figures = signal_figures(truth, logits[:, N_SENTIMENTS + 1 :])
-    return {k: round(v, 4) for k, v in figures.items()}
+    """At the cut at one half; thresholds are fitted later, on other texts."""
+    y_true = np.array([e.signals for e in examples]) == 1
+    y_pred = logits[:, N_SENTIMENTS + 1 :] > 0
+    return {
+        "micro_f1": round(micro_f1(y_true, y_pred), 4),
+        "macro_f1": round(macro_f1_of_frequent(y_true, y_pred), 4),
+    }

@@ -5,13 +5,10 @@ from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from voc.classify.bundle import BINARY_LABELS, Bundle
-from voc.classify.calibration import binary_proba, sentiment_proba
-from voc.classify.engine import Engine, Logits
 from voc.classify.evidence import find_spans
-from voc.classify.windows import Window, aggregate, make_windows
+from voc.classify.model import Model, TextLogits
 from voc.language import Language, LanguageDetector
 from voc.records import Score, Span
 from voc.taxonomy import SENTIMENTS, SIGNALS
@@ -34,10 +31,7 @@ class Scorer:
         self.bundle = bundle
         self.point = bundle.operating_point(operating_point)
         self._thresholds = np.array([self.point.thresholds[label] for label in BINARY_LABELS])
-        self._tokenizer = Tokenizer.from_file(str(bundle.folder / "tokenizer.json"))
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
-        self._engine = Engine(bundle.folder / "model.onnx", threads=threads, token_budget=token_budget)
+        self.model = Model(bundle, threads=threads, token_budget=token_budget)
         self._languages = LanguageDetector()
 
     def score(self, texts: Sequence[str]) -> list[Score]:
@@ -96,58 +90,27 @@ class Scorer:
         )  # fmt: skip
 
     def _run(self, texts: list[str], languages: list[str | None]) -> list[Score]:
-        windows = make_windows(
-            self._tokenizer, texts, max_tokens=self.bundle.max_tokens, overlap=self.bundle.overlap
-        )
-        logits = self._engine.run(windows)
-        sentiment, binary, n_windows, spoke = aggregate(windows, logits.sentiment, logits.binary, len(texts))
-        p_sentiment = sentiment_proba(sentiment.astype(np.float64), self.bundle.calibration)
-        p_binary = binary_proba(binary.astype(np.float64), n_windows, self.bundle.calibration)
-        embedding = _mean_embedding(windows, logits, len(texts))
-        first = np.searchsorted([w.text for w in windows], np.arange(len(texts)))
-        scores = []
-        for i, text in enumerate(texts):
-            own = range(int(first[i]), int(first[i]) + int(n_windows[i]))
-            scores.append(
-                self._score_of(
-                    text,
-                    languages[i],
-                    p_sentiment[i],
-                    p_binary[i],
-                    windows,
-                    logits,
-                    own,
-                    spoke[i],
-                    embedding[i],
-                )
-            )
-        return scores
+        logits = self.model.logits(texts)
+        p_sentiment, p_binary = self.model.proba(logits)
+        embedding = logits.embedding()
+        return [
+            self._score_of(i, text, languages[i], p_sentiment[i], p_binary[i], logits, embedding[i])
+            for i, text in enumerate(texts)
+        ]
 
     def _score_of(
         self,
+        row: int,
         text: str,
         language: str | None,
         p_sentiment: NDArray[np.float64],
         p_binary: NDArray[np.float64],
-        windows: list[Window],
-        logits: Logits,
-        own: range,
-        spoke: NDArray[np.int64],
+        logits: TextLogits,
         embedding: NDArray[np.float32],
     ) -> Score:
         winner = int(p_sentiment.argmax())
         raised = np.flatnonzero(p_binary >= self._thresholds)
-        evidence: list[Span] = []
-        if SENTIMENTS[winner] != "neutral":
-            window = max(own, key=lambda w: float(logits.sentiment[w, winner]))
-            share = logits.evidence[window]
-            # Against the other two: what all three classes share decides nothing.
-            against = share[:, winner] - np.delete(share[:, :_N_SENTIMENTS], winner, axis=1).mean(axis=1)
-            evidence += find_spans(SENTIMENTS[winner], text, windows[window].offsets, against)
-        for label in raised:
-            window = int(spoke[label])
-            share = logits.evidence[window][:, _N_SENTIMENTS + label]
-            evidence += find_spans(BINARY_LABELS[label], text, windows[window].offsets, share)
+        evidence = tuple(self._evidence(row, text, winner, raised, logits))
         return Score(
             supported=True,
             reason=None,
@@ -159,17 +122,26 @@ class Scorer:
             frustration_flag=bool(p_binary[0] >= self._thresholds[0]),
             signals={name: float(p) for name, p in zip(SIGNALS, p_binary[1:], strict=True)},
             flags=tuple(BINARY_LABELS[label] for label in raised if label > 0),
-            evidence=tuple(evidence),
-            n_windows=len(own),
+            evidence=evidence,
+            n_windows=int(logits.n_windows[row]),
             model=self.bundle.id,
             embedding=tuple(embedding.tolist()),
         )
 
-
-def _mean_embedding(windows: list[Window], logits: Logits, n_texts: int) -> NDArray[np.float32]:
-    """Unit-length mean of each text's windows."""
-    total = np.zeros((n_texts, logits.embedding.shape[1]), dtype=np.float32)
-    np.add.at(total, [w.text for w in windows], logits.embedding)
-    norm = np.linalg.norm(total, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = total / np.maximum(norm, 1e-12)
-    return unit
+    def _evidence(
+        self, row: int, text: str, winner: int, raised: NDArray[np.int64], logits: TextLogits
+    ) -> Iterator[Span]:
+        by_window = logits.by_window
+        if SENTIMENTS[winner] != "neutral":
+            own = range(int(logits.first[row]), int(logits.first[row] + logits.n_windows[row]))
+            window = max(own, key=lambda w: float(by_window.sentiment[w, winner]))
+            share = by_window.evidence[window]
+            # Against the other two: what all three classes share decides nothing.
+            others = np.delete(share[:, :_N_SENTIMENTS], winner, axis=1).mean(axis=1)
+            yield from find_spans(
+                SENTIMENTS[winner], text, logits.windows[window].offsets, share[:, winner] - others
+            )
+        for label in raised:
+            window = int(logits.spoke[row, label])
+            share = by_window.evidence[window][:, _N_SENTIMENTS + label]
+            yield from find_spans(BINARY_LABELS[label], text, logits.windows[window].offsets, share)

@@ -169,7 +169,9 @@ def parse_ref(keys: Keys, key: str, *, required: bool = False) -> FieldRef | Non
     origins = [name for name in ("field", "first_of", "join", "constant") if name in block.data]
     if len(origins) != 1:
         raise keys.fail(
-            key, f"says where its value is {len(origins)} times", "give one of field, first_of, join, constant"
+            key,
+            f"says where its value is {len(origins)} times",
+            "give one of field, first_of, join, constant",
         )
     origin = origins[0]
     values = block.data.get("values") or {}
@@ -194,9 +196,7 @@ def _path(keys: Keys, key: str, data: Any) -> Path:
     segments = data if isinstance(data, list) else str(data).split(".") if isinstance(data, str | int) else []
     path = tuple(canonical_id(segment) for segment in segments)
     if not path or not all(path):
-        raise keys.fail(
-            key, "is not a field", "write a column name, a dotted path, or a list of exact names"
-        )
+        raise keys.fail(key, "is not a field", "write a column name, a dotted path, or a list of exact names")
     if "*" in path[0]:
         raise keys.fail(key, "'*' cannot stand for a column", "name the column")
     return path

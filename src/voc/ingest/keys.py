@@ -94,7 +94,9 @@ class Keys:
         """A number within bounds."""
         value = self.data.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.fail(key, f"is {kind_of(value)}, not a number", f"give a number from {low:g} to {high:g}")
+            raise self.fail(
+                key, f"is {kind_of(value)}, not a number", f"give a number from {low:g} to {high:g}"
+            )
         if not low <= value <= high:
             raise self.fail(key, f"{value:g} is out of bounds", f"give a number from {low:g} to {high:g}")
         return float(value)

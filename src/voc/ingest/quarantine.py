@@ -33,7 +33,7 @@ class Quarantined:
         return self.lineage.row
 
 
-class BadValue(Exception):
+class BadValueError(Exception):
     """Something in a row that sends the row to quarantine."""
 
     def __init__(self, field: str | None, reason: str, remedy: str) -> None:
@@ -84,7 +84,7 @@ def mended_row(raw: Mapping[str, Any], *, delimiter: str) -> Mapping[str, Any]:
 
     Raises
     ------
-    BadValue
+    BadValueError
         The line is still not a row.
     """
     if LINE not in raw:
@@ -95,9 +95,9 @@ def mended_row(raw: Mapping[str, Any], *, delimiter: str) -> Mapping[str, Any]:
         try:
             cells = next(csv.reader(line.splitlines(keepends=True), delimiter=delimiter, strict=True), [])
         except csv.Error as error:
-            raise BadValue(LINE, f"is still not a CSV row ({error})", "mend its quotes") from error
+            raise BadValueError(LINE, f"is still not a CSV row ({error})", "mend its quotes") from error
         if len(cells) != len(columns):
-            raise BadValue(
+            raise BadValueError(
                 LINE,
                 f"has {len(cells)} fields, the header has {len(columns)}",
                 "mend its separators and quotes",
@@ -106,7 +106,7 @@ def mended_row(raw: Mapping[str, Any], *, delimiter: str) -> Mapping[str, Any]:
     try:
         row = parse_json(line)
     except ValueError as error:
-        raise BadValue(LINE, str(error), "mend the line") from error
+        raise BadValueError(LINE, str(error), "mend the line") from error
     if not isinstance(row, dict):
-        raise BadValue(LINE, "is JSON, but not an object", "write {...} with the row's fields")
+        raise BadValueError(LINE, "is JSON, but not an object", "write {...} with the row's fields")
     return row

@@ -1,0 +1,37 @@
+"""Language: told where it can be, not guessed where it can't."""
+
+import pytest
+
+from voc.language import LanguageDetector
+
+
+@pytest.fixture(scope="module")
+def detector() -> LanguageDetector:
+    return LanguageDetector()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["My refund never came", "wont load", "ok", "Thanks!", "horrible", "refund plz", "Han", "gr8 servis guys"],
+)
+def test_short_and_misspelled_english_is_english(detector, text):
+    assert detector.detect(text).code == "en"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Das Paket ist kaputt angekommen", "de"),
+        ("la comida estaba fria", "es"),
+        ("Je n'ai jamais reçu mon colis", "fr"),
+        ("Где мой заказ?", "ru"),
+        ("荷物が届きません", "ja"),
+    ],
+)
+def test_other_languages_are_told(detector, text, code):
+    assert detector.detect(text).code == code
+
+
+@pytest.mark.parametrize("text", ["", "639431", "https://example.com/x", "@someone", "!!!", "😡"])
+def test_what_holds_no_words_has_no_language(detector, text):
+    assert detector.detect(text).code is None
