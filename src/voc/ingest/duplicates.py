@@ -64,8 +64,9 @@ class DuplicateFinder:
     def __init__(self, rule: DuplicateRule) -> None:
         self._rule = rule
         self._window = timedelta(hours=rule.window_hours)
-        self._exact: dict[tuple[str, str, str | None], list[_Seen]] = {}
-        self._bands: dict[tuple[int, int], list[_Seen]] = {}
+        self._by_customer: dict[tuple[str, str, str], list[_Seen]] = {}
+        self._by_anyone: dict[tuple[str, str], list[_Seen]] = {}
+        self._bands: dict[int, list[_Seen]] = {}
 
     def find(self, batch: Sequence[Feedback]) -> list[Duplicate | None]:
         """For each feedback in order: what it repeats, or None where it is kept and remembered."""
@@ -85,25 +86,26 @@ class DuplicateFinder:
             if duplicate is None and i in keys:
                 duplicate = self._find_near(feedback, candidate, keys[i])
             if duplicate is None:
-                self._remember(feedback.kind, candidate, keys.get(i, ()))
+                self._remember(candidate, keys.get(i, ()))
             found.append(duplicate)
         return found
 
     def _find_exact(self, feedback: Feedback, candidate: _Seen) -> Duplicate | None:
-        customers = {candidate.customer_ref, None} if candidate.n_words >= MIN_WORDS else {None}
-        for customer in (candidate.customer_ref, "*"):
-            if customer is None and not customers:
-                continue
-            for other in reversed(self._exact.get((candidate.source, candidate.text, customer), ())):
-                if self._same_matter(feedback.kind, candidate, other, exact=True):
-                    return Duplicate(feedback, other.external_id, "exact", 1.0)
+        others: list[_Seen] = []
+        if candidate.customer_ref is not None:
+            others += self._by_customer.get((candidate.source, candidate.customer_ref, candidate.text), ())
+        if candidate.n_words >= MIN_WORDS:
+            others += self._by_anyone.get((candidate.source, candidate.text), ())
+        for other in others:
+            if self._same_matter(feedback.kind, candidate, other, exact=True):
+                return Duplicate(feedback, other.external_id, "exact", 1.0)
         return None
 
     def _find_near(self, feedback: Feedback, candidate: _Seen, keys: Sequence[int]) -> Duplicate | None:
         tried: set[str] = set()
         own = None
-        for band, key in enumerate(keys):
-            for other in reversed(self._bands.get((band, key), ())):
+        for band in keys:
+            for other in self._bands.get(band, ()):
                 if other.external_id in tried:
                     continue
                 tried.add(other.external_id)
@@ -134,13 +136,15 @@ class DuplicateFinder:
             enough = kind in _PUBLIC and n_words >= MIN_WORDS_COPIED
         return enough and (exact or _NUMBER.findall(a.text) == _NUMBER.findall(b.text))
 
-    def _remember(self, kind: str, seen: _Seen, keys: Sequence[int]) -> None:
+    def _remember(self, seen: _Seen, keys: Sequence[int]) -> None:
         if self._rule.exact:
-            _push(self._exact.setdefault((seen.source, seen.text, seen.customer_ref), []), seen)
+            if seen.customer_ref is not None:
+                key = (seen.source, seen.customer_ref, seen.text)
+                _push(self._by_customer.setdefault(key, []), seen)
             if seen.n_words >= MIN_WORDS:
-                _push(self._exact.setdefault((seen.source, seen.text, "*"), []), seen)
-        for band, key in enumerate(keys):
-            _push(self._bands.setdefault((band, key), []), seen)
+                _push(self._by_anyone.setdefault((seen.source, seen.text), []), seen)
+        for band in keys:
+            _push(self._bands.setdefault(band, []), seen)
 
 
 def _push(latest: list[_Seen], seen: _Seen) -> None:

@@ -25,12 +25,12 @@ class FieldRef:
     default: Any = None  # also the constant, where there are no paths
     values: Mapping[str, Any] = field(default_factory=dict)
     optional: bool = False
+    name: str = field(init=False, default="constant")  # how messages call the field
 
-    @property
-    def name(self) -> str:
-        """How messages call the field."""
+    def __post_init__(self) -> None:
         joint = " + " if self.joined else " or "
-        return joint.join(".".join(path) for path in self.paths) or "constant"
+        name = joint.join(".".join(path) for path in self.paths)
+        object.__setattr__(self, "name", name or "constant")
 
     def columns_needed(self) -> list[tuple[str, ...]]:
         """Groups of columns; of each group at least one must be in the file."""
@@ -74,51 +74,60 @@ class Row:
     def find_all(self, ref: FieldRef) -> list[Any]:
         """Every value a reference points at: several where a path holds `*`."""
         for path in ref.paths:
-            found = [value for value in self._walk(path) if value is not None]
+            found = [value for value in _below(self._start(path), path[1:]) if self._is_there(value)]
             if found:
                 return [ref.values.get(canonical(value), value) for value in found]
         return [] if ref.default is None else [ref.default]
 
     def _first(self, path: Path) -> Any:
-        if len(path) == 1:
-            value = self.raw.get(path[0])
-            if isinstance(value, str) and (not value or value in self._missing):
-                return None
-            return value
-        return next((value for value in self._walk(path) if value is not None), None)
+        value = self._start(path)
+        for i in range(1, len(path)):
+            if type(value) is dict:
+                key = path[i]
+                if key in value:
+                    value = value[key]
+                    continue
+                if "*" not in key:
+                    return None
+            # Lists and names with * are rarer: several values may match there.
+            return next((inner for inner in _below(value, path[i:]) if self._is_there(inner)), None)
+        return value if self._is_there(value) else None
 
-    def _walk(self, path: Path) -> Iterator[Any]:
+    def _start(self, path: Path) -> Any:
+        """The cell a path starts from, parsed where the path goes on into it."""
         value = self.raw.get(path[0])
-        if len(path) > 1 and isinstance(value, str):
-            value = self._json(path[0], value)
-        for found in _descend(value, path[1:]):
-            if not (isinstance(found, str) and (not found or found in self._missing)):
-                yield found
+        if len(path) == 1 or not isinstance(value, str):
+            return value
+        if path[0] not in self._parsed:
+            self._parsed[path[0]] = parse_json(value) if value.strip() else None
+        return self._parsed[path[0]]
 
-    def _json(self, column: str, cell: str) -> Any:
-        if column not in self._parsed:
-            self._parsed[column] = parse_json(cell) if cell.strip() else None
-        return self._parsed[column]
+    def _is_there(self, value: Any) -> bool:
+        return value is not None and not (isinstance(value, str) and (not value or value in self._missing))
 
 
-def _descend(value: Any, path: Path) -> Iterator[Any]:
+def _below(value: Any, path: Path) -> Iterator[Any]:
+    """Every value a path leads to; names are matched exactly first, then with `*` as a wildcard."""
     if not path:
         yield value
         return
     key, rest = path[0], path[1:]
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         if key in value:
-            yield from _descend(value[key], rest)
+            yield from _below(value[key], rest)
         elif "*" in key:
             for name, inner in value.items():
                 if fnmatchcase(str(name), key):
-                    yield from _descend(inner, rest)
+                    yield from _below(inner, rest)
     elif isinstance(value, list):
         if key == "*":
             for inner in value:
-                yield from _descend(inner, rest)
-        elif key.isascii() and key.isdigit() and int(key) < len(value):
-            yield from _descend(value[int(key)], rest)
+                yield from _below(inner, rest)
+        elif key.isascii() and key.isdigit() and int(key[:9]) < len(value):
+            yield from _below(value[int(key[:9])], rest)
+
+
+_DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 
 
 def parse_json(text: str) -> Any:
@@ -130,7 +139,7 @@ def parse_json(text: str) -> Any:
         It is not JSON, nested too deeply, or holds a number of thousands of digits.
     """
     try:
-        return json.loads(text, parse_constant=lambda _: None)
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"is not JSON ({error.msg} at character {error.pos + 1})") from None
     except RecursionError:

@@ -34,7 +34,7 @@ class ReaderState:
     """What a reader tells while it runs."""
 
     encoding: str = "utf-8"
-    rows_not_utf8: int = 0  # lines read as Windows-1252 or Latin-1, since they are not UTF-8
+    lines_not_utf8: int = 0  # read as Windows-1252 or Latin-1, since they are not UTF-8
     done: int = 0  # bytes of the file (compressed ones where it is gzipped), or rows of Parquet
     total: int | None = None  # None where it can't be known (stdin)
 
@@ -151,7 +151,7 @@ def _counted(
     seekable = path != "-"
     for i, (line, is_utf8) in enumerate(lines):
         if not is_utf8:
-            state.rows_not_utf8 += 1
+            state.lines_not_utf8 += 1
             state.encoding = "utf-8, some lines cp1252"
         if seekable and i % 256 == 0:
             state.done = raw.tell()

@@ -11,8 +11,11 @@ from zoneinfo import ZoneInfo
 from voc.ingest.fields import FieldRef, Row, canonical, parse_json
 from voc.ingest.quarantine import BadValueError, storable
 from voc.ingest.rules import Condition, RatingRule, SourceMapping, TimeRule
-from voc.ingest.values import parse_id, parse_rating, parse_time
+from voc.ingest.values import parse_id, parse_rating, parse_text, parse_time
 from voc.records import Lineage, Rating
+
+MENDED = "encoding_mended"  # meta of a text whose encoding was mended
+TIME_ASSUMED = "time_assumed"  # meta of a record that has the mapping's time, having none of its own
 
 Detect = Callable[[str], str | None]
 """Tells a text's language code; None where it can't be told."""
@@ -35,6 +38,13 @@ class RowContext:
             return (row or self.row).find(ref)
         except ValueError as error:
             raise _bad_json(place + ref.name, error) from error
+
+    def text(self, ref: FieldRef, row: Row | None = None, place: str = "") -> tuple[str, dict[str, Any]]:
+        """A text, and what its meta should say of how it came."""
+        found = self.find(ref, row, place)
+        text = parse_text(found, field=place + ref.name, max_chars=self.mapping.max_chars)
+        mended = isinstance(found, str) and text != found
+        return text, {MENDED: True} if mended else {}
 
     def find_list(self, ref: FieldRef) -> list[Any]:
         """A list, also one written as JSON in a column."""
@@ -146,15 +156,15 @@ class RowContext:
             )
         return time
 
-    def settled_time(self, time: datetime | None, name: str) -> tuple[datetime, bool]:
-        """The time, and whether it is the mapping's stand-in for a missing one."""
+    def settled_time(self, time: datetime | None, name: str) -> tuple[datetime, dict[str, Any]]:
+        """The time, or the mapping's stand-in for a missing one, and what the meta should say of it."""
         if time is not None:
-            return time, False
+            return time, {}
         if self.mapping.time.missing is None:
             raise BadValueError(
                 name, "time is missing", "give a time and replay the row, or set time.missing"
             )
-        return self.mapping.time.missing, True
+        return self.mapping.time.missing, {TIME_ASSUMED: True}
 
 
 def _bad_json(field: str, error: ValueError) -> BadValueError:

@@ -8,7 +8,6 @@ from voc.ingest.fields import Row, canonical
 from voc.ingest.quarantine import BadValueError, shown
 from voc.ingest.row_context import RowContext
 from voc.ingest.rules import TimeRule, TurnsRule
-from voc.ingest.values import parse_text
 from voc.records import Feedback, Rating
 
 
@@ -37,13 +36,12 @@ def turns_of_row(context: RowContext, rule: TurnsRule) -> tuple[list[Feedback], 
         if speaker == "skip":
             skipped["turns_ignored"] += 1
             continue
-        found = context.find(rule.text, turn_row, place)
-        text = parse_text(found, field=place + rule.text.name, max_chars=mapping.max_chars)
+        text, text_notes = context.text(rule.text, turn_row, place)
         if not text.strip():
             skipped["turns_without_text"] += 1
             continue
         time = context.find_time(turn_times, turn_row, place) or conversation_time
-        occurred_at, assumed = context.settled_time(time, f"{place}time")
+        occurred_at, time_notes = context.settled_time(time, f"{place}time")
         records.append(
             Feedback(
                 external_id=f"{external_id}#{i}",
@@ -53,7 +51,7 @@ def turns_of_row(context: RowContext, rule: TurnsRule) -> tuple[list[Feedback], 
                 turn_index=i,
                 speaker=speaker,
                 language=language or context.detect(text),
-                meta={**meta, "time_assumed": True} if assumed else meta,
+                meta={**meta, **time_notes, **text_notes},
                 **shared,
             )
         )

@@ -5,7 +5,7 @@ from typing import Any
 
 from voc.ingest.quarantine import BadValueError, shown
 from voc.ingest.row_context import RowContext
-from voc.ingest.values import parse_index, parse_text
+from voc.ingest.values import parse_index
 from voc.records import Feedback
 
 _SPEAKERS = ("customer", "agent", "system", "skip")
@@ -22,9 +22,8 @@ def verbatims_of_row(context: RowContext) -> tuple[list[Feedback], Counter[str]]
     shared, meta = context.shared(), context.meta()
     language = shared.pop("language")
     time_name = mapping.time.field.name if mapping.time.field else "time"
-    occurred_at, assumed = context.settled_time(context.find_time(mapping.time), time_name)
-    if assumed:
-        meta["time_assumed"] = True
+    occurred_at, time_notes = context.settled_time(context.find_time(mapping.time), time_name)
+    meta |= time_notes
     shared |= _turn(context) if mapping.kind == "transcript" else {}
     shared.setdefault("conversation_id", context.id(mapping.conversation_id))
     if shared.get("speaker") == "skip":
@@ -34,10 +33,11 @@ def verbatims_of_row(context: RowContext) -> tuple[list[Feedback], Counter[str]]
         meta["response_id"] = external_id
     records: list[Feedback] = []
     for verbatim in mapping.verbatims:
-        found = context.find(verbatim.field)
-        text = parse_text(found, field=verbatim.field.name, max_chars=mapping.max_chars)
+        text, notes = context.text(verbatim.field)
         if not text.strip():
             continue
+        if verbatim.question:
+            notes["question"] = verbatim.question
         records.append(
             Feedback(
                 external_id=f"{external_id}#{verbatim.suffix}" if verbatim.suffix else external_id,
@@ -45,7 +45,7 @@ def verbatims_of_row(context: RowContext) -> tuple[list[Feedback], Counter[str]]
                 occurred_at=occurred_at,
                 language=language or context.detect(text),
                 ratings=() if records else ratings,
-                meta={**meta, "question": verbatim.question} if verbatim.question else meta,
+                meta={**meta, **notes},
                 **shared,
             )
         )

@@ -101,14 +101,18 @@ def _level(values: Floats, used: Bools) -> Floats:
     # Early days have too little past: a line through the first weeks around them has to do.
     for t in np.flatnonzero(known < WINDOW).tolist():
         near = places[(places < TREND_WINDOW) & (np.abs(places - t) > GUARD / 2)]
-        near = near if len(near) else places
-        y, centre = float(values[near].mean()), float(near.mean())
-        spread = max(1.0, float(((near - centre) ** 2).sum()))
-        slope = float(((near - centre) * (values[near] - y)).sum()) / spread
-        error = np.sqrt(2.0 * max(y, 1.0 / WINDOW) / spread)
-        shrunk = slope * max(0.0, 1.0 - (2.0 * error / max(abs(slope), 1e-12)) ** 2)
-        level[t] = np.clip(y + shrunk * (t - centre), y / 2, y * 2)
+        level[t] = _line_at(values, near if len(near) else places, t)
     return level
+
+
+def _line_at(values: Floats, days: npt.NDArray[np.int64], t: int) -> float:
+    """The level at day t of a line through the days given, its slope shrunk as in `_level`."""
+    mean, centre = float(values[days].mean()), float(days.mean())
+    spread = max(1.0, float(((days - centre) ** 2).sum()))
+    slope = float(((days - centre) * (values[days] - mean)).sum()) / spread
+    error = float(np.sqrt(2.0 * max(mean, 1.0 / WINDOW) / spread))
+    kept = slope * max(0.0, 1.0 - (2.0 * error / max(abs(slope), 1e-12)) ** 2)
+    return float(np.clip(mean + kept * (t - centre), mean / 2, mean * 2))
 
 
 def _season(counts: Floats, level: Floats, weekday: npt.NDArray[np.int64], used: Bools) -> Floats:

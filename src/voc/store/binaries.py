@@ -7,7 +7,7 @@ import subprocess
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from voc.errors import StoreError
 
@@ -161,5 +161,5 @@ def _can(account: Account, command: str, path: Path) -> bool:
     return done.returncode == 0
 
 
-def _identity(account: Account | None) -> dict[str, object]:
+def _identity(account: Account | None) -> dict[str, Any]:
     return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}

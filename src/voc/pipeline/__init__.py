@@ -1,0 +1,1 @@
+"""The meeting place: ingest, score, find deviations, link, associate, store, report."""

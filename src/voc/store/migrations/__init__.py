@@ -1,0 +1,1 @@
+"""Alembic migrations, oldest first; `voc.store.schema` runs them, never the `alembic` command."""
