@@ -1,0 +1,1 @@
+"""Routes: each parses, calls and answers, and nothing more."""

@@ -1,0 +1,66 @@
+"""What the running service holds: settings, database, batching scorer, the worker that scores the store."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import structlog
+from fastapi import Depends, Request
+from sqlalchemy import Engine
+
+from api.batching import BatchingScorer
+from api.settings import Settings
+from voc.errors import VocError
+from voc.pipeline.scoring import score_stored
+
+log = structlog.get_logger()
+_RETRY_S = 5.0
+
+
+@dataclass(slots=True)
+class State:
+    """Lives as long as the application."""
+
+    settings: Settings
+    engine: Engine
+    scorer: BatchingScorer
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _worker: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start the scorer and the worker; what an earlier run left unscored is scored first."""
+        self.scorer.start()
+        self.arrived.set()
+        self._worker = asyncio.create_task(self._score_arrivals())
+
+    async def stop(self) -> None:
+        """Let the batch in hand finish, then stop."""
+        if self._worker:
+            self._worker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._worker
+        await self.scorer.stop()
+        self.engine.dispose()
+
+    async def _score_arrivals(self) -> None:
+        while True:
+            await self.arrived.wait()
+            self.arrived.clear()
+            try:
+                n = await asyncio.to_thread(score_stored, self.engine, self.scorer.scorer)
+                if n:
+                    log.info("scored", n=n, model=self.scorer.scorer.bundle.id)
+            except VocError as error:  # the database may be back in a moment; nothing is lost
+                log.warning("scoring waits", reason=str(error))
+                await asyncio.sleep(_RETRY_S)
+                self.arrived.set()
+
+
+def get_state(request: Request) -> State:
+    """The state of the application that serves `request`."""
+    state: State = request.app.state.voc
+    return state
+
+
+StateDep = Annotated[State, Depends(get_state)]
