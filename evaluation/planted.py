@@ -195,7 +195,7 @@ def main() -> None:
         Table(
             f"Associations over {args.seeds} seeds at false discovery rate {FDR:g}",
             rows,
-            f"Shuffled: nothing reported in {n_nothing} of {args.seeds} runs. FDP counts any pair not planted; "
+            f"Shuffled: nothing reported in {n_nothing} of {args.seeds} runs. FDP counts pairs not planted; "
             "coverage of planted pairs is of the odds ratio as seen through mislabelled signals.",
         ),
         Table("Power at defaults by planted cause", power_rows(at_default)),

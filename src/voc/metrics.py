@@ -72,6 +72,19 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def wilson_interval(hits: int, n: int, *, z: float = 1.96) -> tuple[float, float]:
+    """Interval of a share, in [0, 1]; (0, 1) where nothing was seen.
+
+    Source: Wilson, JASA 22 (1927).
+    """
+    if n == 0:
+        return 0.0, 1.0
+    p = hits / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
 def _counts(y_true: Bools, y_pred: Bools) -> tuple[Ints, Ints, Ints]:
     return (y_true & y_pred).sum(0), (~y_true & y_pred).sum(0), (y_true & ~y_pred).sum(0)
 

@@ -2,8 +2,6 @@
 
 import gzip
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -237,14 +235,3 @@ def test_a_theme_column_that_is_missing_is_an_error(voc, feedback):
     )
 
     assert "nope" in str(result.exception)
-
-
-def test_the_area_imports_no_other_area():
-    """Loading it must not load ingest, classify, process or store."""
-    code = (
-        "import sys, voc.rootcause.association, voc.rootcause.changes, voc.rootcause.links; "
-        "print([m for m in sys.modules if m.startswith(('voc.ingest', 'voc.process', 'voc.store', 'voc.classify'))])"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert out.stdout.strip() == "[]"

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import fisher_exact, hypergeom, nchypergeom_fisher
+from scipy.stats import fisher_exact, hypergeom, nbinom, nchypergeom_fisher
 from statsmodels.stats.contingency_tables import StratifiedTable
 from statsmodels.stats.multitest import multipletests
 
 from voc.errors import StatisticsError
+from voc.rootcause.baseline import WINDOW, Baseline
 from voc.rootcause.exact import conditional_interval, conditional_p
 from voc.rootcause.fdr import benjamini_hochberg, directional_q_values
 from voc.rootcause.mantel_haenszel import homogeneity_p, stratified
@@ -199,3 +200,15 @@ def test_many_inverse_pairs_do_not_loosen_the_cut_for_the_reported():
 def test_counts_that_cannot_be_are_refused(counts, says):
     with pytest.raises(StatisticsError, match=says):
         stratified(*(np.array([[x]], float) for x in counts))
+
+
+@pytest.mark.parametrize("phi", [1.0, 1.8, 5.0])
+def test_the_tail_of_a_count_is_that_of_scipys_distribution(phi):
+    """Poisson, and negative binomial where days vary more."""
+    observed, expected = np.array([0.0, 1.0, 12.0, 40.0]), np.array([3.0, 3.0, 4.5, 20.0])
+    wide = phi * (1 + 2 * 2 / WINDOW)
+    reference = nbinom(expected / (wide - 1), 1 / wide)
+
+    ours = Baseline(expected, {2: phi}).tail_p(observed, expected, 2)
+
+    assert ours == pytest.approx(reference.sf(observed - 1), rel=1e-9)

@@ -109,6 +109,10 @@ class DuplicateFinder:
                 if other.external_id in tried:
                     continue
                 tried.add(other.external_id)
+                shorter, longer = sorted((len(candidate.text), len(other.text)))
+                # Texts of unlike length cannot reach the similarity; 0.9 leaves room for repeated shingles.
+                if shorter < 0.9 * self._rule.similarity * longer:
+                    continue
                 if not self._same_matter(feedback.kind, candidate, other, exact=False):
                     continue
                 own = shingles(candidate.text) if own is None else own
@@ -166,7 +170,8 @@ def _seen(feedback: Feedback) -> _Seen:
         n_words=text.count(" ") + 1,
         occurred_at=feedback.occurred_at,
         customer_ref=feedback.customer_ref,
-        case_id=feedback.case_id,
+        # A case of its own tells nothing: a ticket sent twice is two cases in the help desk.
+        case_id=feedback.case_id if feedback.case_id != feedback.external_id else None,
         ratings=feedback.ratings,
         question=feedback.meta.get("question"),
         response=feedback.meta.get("response_id"),

@@ -60,6 +60,8 @@ class Row:
         """
         if ref.joined:
             parts = [self._first(path) for path in ref.paths]
+            if any(isinstance(part, dict | list) for part in parts):
+                raise ValueError("is not one value")
             value = None if any(p is None for p in parts) else "#".join(canonical_id(p) for p in parts)
         else:
             value = None
@@ -149,7 +151,9 @@ def parse_json(text: str) -> Any:
 
 
 def canonical(value: Any) -> str:
-    """One form for what people write alike: Yes, yes, TRUE and true; 5, 5.0 and "5"."""
+    """One form for what people write alike: Yes, yes, TRUE and true; 5, 5.0 and "5". Lists have none."""
+    if isinstance(value, dict | list):
+        return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float) and value.is_integer():

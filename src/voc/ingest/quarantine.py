@@ -52,6 +52,8 @@ class BadRow:
 
 def shown(value: Any) -> str:
     """A value for a message: numbers and short codes as they are, longer texts by length alone."""
+    if isinstance(value, dict | list):
+        return f"a {type(value).__name__}"
     text = str(value)
     return f"'{storable(text)}'" if len(text) <= 20 else f"a text of {len(text):,} characters"
 

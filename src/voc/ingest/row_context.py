@@ -71,8 +71,10 @@ class RowContext:
         """The row's id, or a hash of all its columns where the mapping says so."""
         ref = self.mapping.external_id
         if ref is None:
-            content = json.dumps(storable(self.row.raw), sort_keys=True, ensure_ascii=False)
-            return hashlib.blake2b(content.encode("utf-8"), digest_size=16).hexdigest()
+            raw = self.row.raw
+            plain = all(type(value) is str for value in raw.values())  # as in any CSV; else bound its depth
+            content = json.dumps(raw if plain else storable(raw), sort_keys=True)
+            return hashlib.blake2b(content.encode("ascii"), digest_size=16).hexdigest()
         external_id = self.id(ref)
         if external_id is None:
             raise BadValueError(ref.name, "external id is empty", "give the row an id and replay it")

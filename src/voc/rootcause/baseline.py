@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import nbinom, poisson
+from scipy.special import betainc, gammainc
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -31,10 +31,10 @@ class Baseline:
         # The level is itself an estimate, from WINDOW days and carried forward; that error grows with
         # the span, and carrying about doubles it.
         phi = self.dispersion[span] * (1 + 2 * span / WINDOW)
-        if phi < 1.001:
-            result: Floats = poisson.sf(observed - 1, expected)
-        else:
-            result = nbinom.sf(observed - 1, np.maximum(expected, 1e-9) / (phi - 1), 1 / phi)
+        some, mean = np.maximum(observed, 1.0), np.maximum(expected, 1e-9)
+        # The upper tails of Poisson and negative binomial as incomplete gamma and beta functions.
+        tail = gammainc(some, mean) if phi < 1.001 else betainc(some, mean / (phi - 1), 1 - 1 / phi)
+        result: Floats = np.where(observed > 0, tail, 1.0)
         return result
 
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammainc, gammaincc, ndtr
-from scipy.stats import chi2
+from scipy.special import chdtrc, gammainc, gammaincc, ndtr
 
 from voc.errors import StatisticsError
 from voc.rootcause.exact import conditional_interval, conditional_p
@@ -163,5 +162,5 @@ def homogeneity_p(a: Floats, n1: Floats, m1: Floats, n: Floats, odds_ratio: Floa
         statistic = np.where(usable, excess**2 / np.where(usable, variance, 1.0), 0.0).sum(1)
         statistic = statistic - excess.sum(1) ** 2 / variance.sum(1)
     df = usable.sum(1) - 1
-    result: Floats = np.where(df >= 1, chi2.sf(np.maximum(statistic, 0.0), np.maximum(df, 1)), np.nan)
+    result: Floats = np.where(df >= 1, chdtrc(np.maximum(df, 1), np.maximum(statistic, 0.0)), np.nan)
     return result

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from voc.rootcause.tables import Marks
 
@@ -95,8 +95,8 @@ def _best_interval(size: Floats, counts: Floats, low: int, high: int) -> tuple[i
     heard = np.minimum(expected, (total - inside) * rate) >= MIN_EXPECTED
     statistic = (counts[last] - counts[first] - expected) ** 2 / np.maximum(spread, 1e-12)
     statistic = np.where(heard & (rate < 1), statistic, 0.0)
-    together = chi2.sf(statistic.sum(1), np.maximum(heard.sum(1), 1))
-    alone = chi2.sf(statistic.max(1), 1) * np.maximum(heard.sum(1), 1)
+    together = chdtrc(np.maximum(heard.sum(1), 1), statistic.sum(1))
+    alone = chdtrc(1, statistic.max(1)) * np.maximum(heard.sum(1), 1)
     p = np.minimum(together, alone)
     # Ties at 0 are common with strong outages; the larger standardised excess then decides.
     best = np.lexsort((-(statistic.sum(1) - heard.sum(1)) / np.sqrt(np.maximum(heard.sum(1), 1)), p))[0]

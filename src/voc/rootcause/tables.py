@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -90,7 +90,7 @@ def moves_over_time(marks: Marks, period: Ints) -> npt.NDArray[np.bool_]:
     rate = seen.sum(1, keepdims=True) / size.sum()
     spread = np.maximum(size * rate * (1 - rate), 1e-12)
     statistic = ((seen - size * rate) ** 2 / spread).sum(1)
-    moves: npt.NDArray[np.bool_] = chi2.sf(statistic, max(len(size) - 1, 1)) < 0.05
+    moves: npt.NDArray[np.bool_] = chdtrc(max(len(size) - 1, 1), statistic) < 0.05
     return moves
 
 
