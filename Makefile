@@ -29,6 +29,9 @@ setup-test: $(VENV)/.test  ## create .venv with all that tests and training need
 demo: setup  ## run the main job on a simulated company, embedded database, and say where it is served
 	@$(BIN)/python -m examples.demo
 
+demo-stop:  ## stop what the demo serves
+	@$(BIN)/python -m examples.demo --stop
+
 check: setup-test  ## format, lint, types, import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -41,4 +44,4 @@ test: setup-test  ## all tests
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup setup-test demo check test clean
+.PHONY: help setup setup-test demo demo-stop check test clean

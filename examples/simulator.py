@@ -122,9 +122,7 @@ def simulate_feedback(rng: random.Random, order: Order) -> list[dict[str, Any]]:
     base = {"case_id": order.case_id, "customer": order.customer, "segment": order.segment,
             "region": order.region, "channel": order.channel}  # fmt: skip
     nps = rng.choice((0, 1, 2, 3, 4, 5, 6)) if carried else rng.choice((6, 7, 8, 9, 9, 10, 10))
-    texts = [complain(rng, signal) for signal in carried] or [
-        praise(rng) if nps >= 8 else say_something(rng)
-    ]
+    texts = [complain(rng, signal) for signal in carried] or [praise(rng) if nps >= 8 else say_something(rng)]
     if carried and rng.random() < 0.4:
         said.append({**base, "kind": "chat", "at": asked_at, "turns": _chat(rng, texts, asked_at)})
     else:
@@ -154,7 +152,17 @@ def write_company(folder: Path, *, orders: int, seed: int) -> dict[str, Any]:
         for o in cases for i, (activity, at, resource) in enumerate(o.events)
     ))  # fmt: skip
     surveys = [f for f in feedback if f["kind"] == "survey"]
-    columns = ("response_id", "case_id", "customer", "segment", "region", "channel", "answered_at", "nps", "comment")
+    columns = (
+        "response_id",
+        "case_id",
+        "customer",
+        "segment",
+        "region",
+        "channel",
+        "answered_at",
+        "nps",
+        "comment",
+    )
     _write_csv(folder / "survey.csv.gz", columns, (
         (f"S{i:05d}", f["case_id"], f["customer"], f["segment"], f["region"], f["channel"],
          f["at"].isoformat(), f["nps"], f["comment"]) for i, f in enumerate(surveys, start=1)
@@ -185,7 +193,9 @@ def _write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[Any, ..
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--orders", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=1)

@@ -85,7 +85,13 @@ AGENT_LINES = (
 )
 RELEASE_COMPLAINTS = COMPLAINTS["outage_defect"]
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
-_ANGER = ("This is unacceptable! ", "I am so angry. ", "What a joke. ", "Absolutely ridiculous!! ", "I am fed up. ")
+_ANGER = (
+    "This is unacceptable! ",
+    "I am so angry. ",
+    "What a joke. ",
+    "Absolutely ridiculous!! ",
+    "I am fed up. ",
+)
 
 
 def complain(rng: random.Random, signal: str, *, angry: float = 0.3) -> str:
@@ -107,7 +113,10 @@ def say_something(rng: random.Random) -> str:
 
 def _fill(rng: random.Random, template: str) -> str:
     return template.format(
-        item=rng.choice(ITEMS), day=rng.choice(_DAYS), n=rng.randint(3, 12), nth=rng.choice(("third", "fourth", "fifth"))
+        item=rng.choice(ITEMS),
+        day=rng.choice(_DAYS),
+        n=rng.randint(3, 12),
+        nth=rng.choice(("third", "fourth", "fifth")),
     )
 
 

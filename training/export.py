@@ -24,14 +24,17 @@ from onnxruntime.transformers.optimizer import optimize_model
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from training import seen
 from training.data import development_sets
+from training.from_bundle import architecture_of, empty_encoder
+from training.labels_in import read_labels
 from training.model import N_SENTIMENTS, VocModel, load_encoder
-from training.settings import data_folder
+from training.settings import find_data_folder
 from voc.classify.bundle import BINARY_LABELS, SCHEMA, file_digest
 from voc.classify.calibration import Calibration
 from voc.classify.engine import OUTPUTS, Engine
 from voc.classify.windows import make_windows
-from voc.errors import BundleError
+from voc.errors import BundleError, VocError
 from voc.taxonomy import SENTIMENTS, SIGNALS
 
 MAX_TOKENS = 256
@@ -56,7 +59,7 @@ class Graph(nn.Module):
 
 def export_onnx(model: VocModel, path: Path) -> None:
     """Write the fp32 graph with dynamic batch and length."""
-    ids = torch.tensor([[101, 2023, 2003, 102], [101, 2204, 102, 0]])
+    ids = torch.tensor([[1, 4, 5, 2], [1, 6, 2, 0]])  # any tokens; small, for a small vocabulary
     axes = {0: "batch", 1: "tokens"}
     dynamic: dict[str, dict[int, str]] = {"input_ids": axes, "attention_mask": axes, "evidence": axes}
     dynamic |= {name: {0: "batch"} for name in OUTPUTS if name != "evidence"}
@@ -119,8 +122,12 @@ def _softmax(z: np.ndarray) -> np.ndarray:
     return e / e.sum(1, keepdims=True)
 
 
-def export_bundle(run: Path, *, name: str, version: str, output: Path, base: str, licence: str) -> Path:
+def export_bundle(
+    run: Path, *, name: str, version: str, output: Path, base: str | None = None, licence: str | None = None
+) -> Path:
     """Write `output/name/version`; calibration starts neutral (`training.calibrate` fits it).
+
+    `base` and `licence` are for the card; without them, those of the bundle the run began with.
 
     Raises
     ------
@@ -131,7 +138,10 @@ def export_bundle(run: Path, *, name: str, version: str, output: Path, base: str
     if target.exists():
         raise BundleError(f"{target} exists; give another --version")
     about = json.loads((run / "run.json").read_text())
-    encoder = load_encoder(str(Path(about["settings"]["encoder"]).expanduser()))
+    if about.get("architecture"):
+        encoder = empty_encoder(about["architecture"])  # all its weights are in model.pt
+    else:
+        encoder = load_encoder(str(Path(about["settings"]["encoder"]).expanduser()))
     model = VocModel(encoder, frozen=about["settings"]["frozen"])
     model.load_state_dict(torch.load(run / "model.pt", weights_only=True))
     tokenizer = Tokenizer.from_file(str(run / "tokenizer.json"))
@@ -142,7 +152,7 @@ def export_bundle(run: Path, *, name: str, version: str, output: Path, base: str
         export_onnx(model, part / "fp32.onnx")
         config = encoder.config
         quantise(part / "fp32.onnx", part / "model.onnx", n_heads=config.num_attention_heads, dim=model.dim)
-        texts = [e.text for s in development_sets(data_folder()).values() for e in s[::8]][:600]
+        texts = comparison_texts(about["settings"])
         agreement = compare(model, part / "model.onnx", tokenizer, texts)
         print(json.dumps(agreement), file=sys.stderr)
         if (
@@ -153,9 +163,30 @@ def export_bundle(run: Path, *, name: str, version: str, output: Path, base: str
                 f"int8 differs from torch beyond the tolerance: {agreement}; nothing was exported"
             )
         tokenizer.save(str(part / "tokenizer.json"))
-        manifest = _manifest(name, version, model.dim, base, licence, about, agreement)
+        origin = about.get("base") or {"model": "thenlper/gte-small", "licence": "MIT"}
+        origin = {"model": base or origin["model"], "licence": licence or origin["licence"]}
+        manifest = _manifest(name, version, model.dim, origin, about, agreement)
+        manifest["architecture"] = architecture_of(config)
+        if (run / seen.FILE).exists():
+            shutil.copyfile(run / seen.FILE, part / seen.FILE)
         write_bundle(part, target, manifest)
     return target
+
+
+def comparison_texts(settings: dict[str, Any]) -> list[str]:
+    """Real texts to compare on: of the development sets, or the own labels where there is no data folder.
+
+    Raises
+    ------
+    BundleError
+        There are neither.
+    """
+    folder = find_data_folder()
+    if folder is not None and settings.get("shared_data", True):
+        return [e.text for s in development_sets(folder).values() for e in s[::8]][:600]
+    if not settings["extra_labels"]:
+        raise BundleError("no text to compare the graph with torch on; set VOC_DATA_DIR")
+    return [e.text for e in read_labels(Path(settings["extra_labels"])).examples][:600]
 
 
 def _made(folder: Path) -> Path:
@@ -167,8 +198,7 @@ def _manifest(
     name: str,
     version: str,
     dim: int,
-    base: str,
-    licence: str,
+    base: dict[str, str],
     about: dict[str, Any],
     agreement: dict[str, float],
 ) -> dict[str, Any]:
@@ -183,21 +213,24 @@ def _manifest(
         "max_tokens": MAX_TOKENS,
         "overlap": OVERLAP,
         "embedding_dim": dim,
-        "base": {"model": base, "licence": licence},
+        "base": base,
         "calibration": Calibration(1.0, (0.0,) * N_SENTIMENTS, (1.0,) * n, (0.0,) * n).to_dict(),
         "default_operating_point": "balanced",
         "operating_points": {"balanced": {"thresholds": half, "about": {"method": "one half, uncalibrated"}}},
-        "training": {"settings": about["settings"], "data": about["data"], "seconds": about["seconds"]},
+        "training": {
+            k: about[k] for k in ("settings", "data", "seconds", "init_bundle") if about.get(k) is not None
+        },
         "metrics": {"development_fp32": about["development"], "int8_against_torch": agreement},
     }
 
 
 def write_bundle(part: Path, target: Path, manifest: dict[str, Any]) -> None:
-    """Copy model and tokenizer from `part` and write the manifest with their digests, last."""
+    """Copy model, tokenizer and keys from `part` and write the manifest with their digests, last."""
     target.mkdir(parents=True)
-    for name in ("model.onnx", "tokenizer.json"):
+    names = ["model.onnx", "tokenizer.json", *([seen.FILE] if (part / seen.FILE).exists() else [])]
+    for name in names:
         shutil.copyfile(part / name, target / name)
-    manifest["files"] = {name: file_digest(target / name) for name in ("model.onnx", "tokenizer.json")}
+    manifest["files"] = {name: file_digest(target / name) for name in names}
     (target / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
 
@@ -209,8 +242,8 @@ def main() -> None:
     parser.add_argument("--name", default="voc-small")
     parser.add_argument("--version", required=True)
     parser.add_argument("--output", type=Path, default=Path("models"))
-    parser.add_argument("--base", default="thenlper/gte-small", help="base model, for the card")
-    parser.add_argument("--licence", default="MIT", help="its licence")
+    parser.add_argument("--base", help="base model, for the card")
+    parser.add_argument("--licence", help="its licence")
     args = parser.parse_args()
     try:
         target = export_bundle(
@@ -221,7 +254,7 @@ def main() -> None:
             base=args.base,
             licence=args.licence,
         )
-    except BundleError as error:
+    except VocError as error:
         sys.exit(f"export: {error}")
     print(target)
 

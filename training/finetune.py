@@ -1,9 +1,12 @@
 """Fine-tune an encoder for sentiment, frustration and signals.
 
     python -m training.finetune training/configs/base.toml --output var/runs/base
+    python -m training.finetune training/configs/own.toml --set extra_labels=own.csv --output var/runs/own
 
-Any setting can be overridden: `--set epochs=1 --set seed=3`. A run that was stopped goes on where it
-was with `--resume`. Progress goes to stderr; the run folder gets `model.pt`, `run.json`.
+The first trains an encoder on the data folder's sets. The second goes on from the live bundle with
+own labels alone and needs neither the data folder nor any other weights. Any setting can be
+overridden: `--set epochs=1 --set seed=3`. A run that was stopped goes on where it was with
+`--resume`. Progress goes to stderr; the run folder gets `model.pt`, `run.json`.
 """
 
 import argparse
@@ -23,10 +26,20 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from training import data as sets
+from training.from_bundle import architecture_of, find_bundle, read_model
+from training.labels_in import (
+    mask_empty_signals,
+    read_labels,
+    refuse_empty_sentiment,
+    refuse_held_out,
+    warnings_of,
+)
 from training.model import N_SENTIMENTS, VocModel, load_encoder
 from training.progress import Progress
-from training.settings import Settings, data_folder, read_settings
-from training.validate import validate
+from training.seen import write_seen
+from training.settings import Settings, data_folder, find_data_folder, read_settings
+from training.validate import figures, validate
+from voc.errors import InputError, VocError
 
 
 @dataclasses.dataclass(slots=True)
@@ -65,11 +78,35 @@ def gather_examples(settings: Settings, folder: Path) -> list[sets.Example]:
     own = Path(settings.own_labels)
     if settings.own_labels and own.exists():
         judged += sets.read_own_labels(own, sets.label_pool(folder))
-    if settings.extra_labels:
-        judged += sets.read_signals(Path(settings.extra_labels))
     fit, _ = sets.split_calibration(sets.without(judged, keys))
     examples += [dataclasses.replace(e, weight=settings.judged_weight) for e in fit]
     return examples
+
+
+def gather_own(settings: Settings, folder: Path | None) -> tuple[list[sets.Example], list[sets.Example]]:
+    """Own labels: (what trains, what is held out to calibrate and measure on).
+
+    Raises
+    ------
+    InputError
+        The file is not fit to train on (`training.labels_in`), or nothing is left to train.
+    """
+    if not settings.extra_labels:
+        return [], []
+    own = read_labels(Path(settings.extra_labels))
+    if folder is not None:
+        own = refuse_held_out(own, sets.held_out(folder))
+    fit, held_out = own.fit_and_calibration()
+    if not fit:
+        raise InputError("no text is left to train on", file=own.file, remedy="give more texts, or a 'split'")
+    for warning in warnings_of(fit):
+        print(f"own labels: {warning}", file=sys.stderr)
+    if not settings.shared_data:  # nothing else says what an absent class looks like
+        refuse_empty_sentiment(fit, own.file)
+        fit, hidden = mask_empty_signals(fit)
+        if hidden:
+            print(f"own labels: never seen, so not trained: {', '.join(hidden)}", file=sys.stderr)
+    return [dataclasses.replace(e, weight=settings.judged_weight) for e in fit], held_out
 
 
 def prepare(
@@ -96,6 +133,8 @@ def prepare(
                 top = model._layers(lower[rows], mask[rows], model.frozen, len(model.encoder.encoder.layer))
                 weight = mask[rows].unsqueeze(-1)
                 mean = (top * weight).sum(1) / weight.sum(1)
+                if settings.init_bundle:  # stored embeddings must stay comparable with the bundle's own
+                    mean = model.to_embedding(mean)
                 teacher[[batch[r] for r in rows]] = nn.functional.normalize(mean, dim=-1)
             progress.advance(sum(len(tokens[i]) for i in batch))
     progress.close()
@@ -265,20 +304,49 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     args = parser.parse_args()
-    settings = read_settings(args.config, args.set)
-    folder = data_folder()
+    try:
+        report = run(read_settings(args.config, args.set), args.output, resume=args.resume)
+    except VocError as error:
+        sys.exit(f"finetune: {error}")
+    print(json.dumps(report, indent=1))
+
+
+def start_model(settings: Settings) -> tuple[VocModel, Tokenizer, dict[str, Any]]:
+    """The model a run starts from, its tokenizer, and what the run's record says of them."""
+    if settings.init_bundle:
+        model, tokenizer, bundle = read_model(find_bundle(settings.init_bundle), frozen=settings.frozen)
+        about = {
+            "base": bundle.manifest.get("base"),
+            "init_bundle": {"id": bundle.id, "model.onnx": bundle.manifest["files"]["model.onnx"]},
+        }
+    else:
+        encoder_path = str(Path(settings.encoder).expanduser())
+        model = VocModel(load_encoder(encoder_path), frozen=settings.frozen)
+        tokenizer, about = build_tokenizer(encoder_path, settings.max_tokens), {}
+    if settings.init:
+        model.load_state_dict(torch.load(Path(settings.init) / "model.pt", weights_only=True))
+    tokenizer.enable_truncation(settings.max_tokens)
+    return model, tokenizer, {**about, "architecture": architecture_of(model.encoder.config)}
+
+
+def run(settings: Settings, output: Path, *, resume: bool) -> dict[str, Any]:
+    """One run: writes its folder, returns the development figures.
+
+    Raises
+    ------
+    VocError
+        The settings, the labels or the model to start from are not fit for it.
+    """
+    folder = data_folder() if settings.shared_data else find_data_folder()
     torch.manual_seed(settings.seed)
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(settings.threads)
-    args.output.mkdir(parents=True, exist_ok=True)
 
     started = time.monotonic()
-    encoder_path = str(Path(settings.encoder).expanduser())
-    model = VocModel(load_encoder(encoder_path), frozen=settings.frozen)
-    if settings.init:
-        model.load_state_dict(torch.load(Path(settings.init) / "model.pt", weights_only=True))
-    tokenizer = build_tokenizer(encoder_path, settings.max_tokens)
-    examples = gather_examples(settings, folder)
+    model, tokenizer, about = start_model(settings)
+    own, own_held_out = gather_own(settings, folder)
+    examples = (gather_examples(settings, folder) if settings.shared_data and folder else []) + own
+    output.mkdir(parents=True, exist_ok=True)
     counts: dict[str, int] = {}
     for e in examples:
         counts[e.source] = counts.get(e.source, 0) + 1
@@ -286,20 +354,29 @@ def main() -> None:
         f"{len(examples)} texts: " + ", ".join(f"{k} {v}" for k, v in sorted(counts.items())), file=sys.stderr
     )
     corpus = prepare(model, tokenizer, examples, settings)
-    history = train(model, corpus, settings, args.output, resume=args.resume)
-    torch.save(model.state_dict(), args.output / "model.pt")
-    report = validate(model, tokenizer, folder)
-    run = {
+    history = train(model, corpus, settings, output, resume=resume)
+    torch.save(model.state_dict(), output / "model.pt")
+    report = validate(model, tokenizer, folder) if settings.shared_data and folder else {}
+    if own_held_out:
+        report["own_held_out"] = {
+            **figures(model, tokenizer, own_held_out), "n_texts": len(own_held_out),
+            "sha256": sets.fingerprint(own_held_out),
+        }  # fmt: skip
+    record = {
         "settings": dataclasses.asdict(settings),
+        **about,
         "data": {"counts": counts, "sha256": sets.fingerprint(examples)},
         "history": history,
         "development": report,
         "seconds": round(time.monotonic() - started),
     }
-    (args.output / "run.json").write_text(json.dumps(run, indent=1) + "\n")
+    earlier = [Path(settings.init)] if settings.init else []
+    earlier += [find_bundle(settings.init_bundle)] if settings.init_bundle else []
+    write_seen(output, examples, *earlier)
+    (output / "run.json").write_text(json.dumps(record, indent=1) + "\n")
     tokenizer.no_truncation()
-    tokenizer.save(str(args.output / "tokenizer.json"))
-    print(json.dumps(report, indent=1))
+    tokenizer.save(str(output / "tokenizer.json"))
+    return report
 
 
 if __name__ == "__main__":

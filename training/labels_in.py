@@ -11,6 +11,7 @@ one text in eight calibrates, by the hash of its text.
 import argparse
 import csv
 import difflib
+import io
 import json
 import re
 import sys
@@ -87,7 +88,8 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     if text.lstrip().startswith("["):
         records = enumerate(_json(text, str(path), None), start=1)
     else:
-        lines = ((n, line) for n, line in enumerate(text.splitlines(), start=1) if line.strip())
+        # Not splitlines(): JSON allows U+2028 and its like inside a string.
+        lines = ((n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip())
         records = ((n, _json(line, str(path), n)) for n, line in lines)  # type: ignore[assignment]
     for number, record in records:
         if not isinstance(record, dict):
@@ -96,7 +98,8 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _csv_records(text: str, file: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    rows = csv.DictReader(text.splitlines(keepends=True))
+    csv.field_size_limit(1 << 30)
+    rows = csv.DictReader(io.StringIO(text, newline=""))
     columns = [c for c in rows.fieldnames or [] if c]
     if "text" not in columns or not set(columns) & set(QUESTIONS):
         raise InputError(
@@ -104,6 +107,9 @@ def _csv_records(text: str, file: str) -> Iterator[tuple[int, dict[str, Any]]]:
             remedy=f"a header with 'text' and any of {', '.join(QUESTIONS)}",
         )  # fmt: skip
     for number, row in enumerate(rows, start=1):
+        if None in row:
+            raise InputError("has more cells than the header", file=file, row=number,
+                             remedy="put texts with commas in double quotes")  # fmt: skip
         # An empty cell of `signals` means none of them; elsewhere it means not judged.
         yield number, {k: v for k, v in row.items() if k == "signals" or v not in ("", None)}
 
@@ -149,7 +155,7 @@ def _names(value: Any, known: Sequence[str], field: str, file: str, number: int)
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
             raise InputError(
-                f"'{str(part)[:40]}' does not exist", file=file, row=number, field=field,
+                f"{_shown(part)} does not exist", file=file, row=number, field=field,
                 remedy=f"did you mean '{near}'? There are {', '.join(known)}",
             )  # fmt: skip
         found.append(name)
@@ -163,12 +169,18 @@ def _parts(value: str, known: Sequence[str]) -> list[str]:
     return parts if whole else [word for part in parts for word in part.split()]
 
 
+def _shown(value: Any) -> str:
+    """The value for a message; what may be a customer's words (a cell in the wrong column) is not shown."""
+    text = str(value)
+    return f"'{text}'" if len(text) <= 40 and len(text.split()) <= 3 else "the value (a long text)"
+
+
 def _yes_no(value: Any, file: str, number: int) -> int:
     if isinstance(value, list):
         value = value[0] if len(value) == 1 else ("no" if not value else "several answers")
     answer = _YES_NO.get(str(value).strip().lower())
     if answer is None:
-        raise InputError(f"'{str(value)[:40]}' is neither yes nor no", file=file, row=number,
+        raise InputError(f"{_shown(value)} is neither yes nor no", file=file, row=number,
                          field="frustration", remedy="use yes or no (or true, false, 1, 0)")  # fmt: skip
     return answer
 
@@ -179,7 +191,7 @@ def _split(row: dict[str, Any], file: str, number: int) -> str | None:
         return None
     if split not in SPLITS:
         near = difflib.get_close_matches(str(split), SPLITS, n=1, cutoff=0.0)[0]
-        raise InputError(f"'{str(split)[:40]}' is no split", file=file, row=number, field="split",
+        raise InputError(f"{_shown(split)} is no split", file=file, row=number, field="split",
                          remedy=f"did you mean '{near}'? There are {', '.join(SPLITS)}")  # fmt: skip
     return str(split)
 

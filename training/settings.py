@@ -14,12 +14,14 @@ from voc.errors import InputError
 class Settings:
     """What a run needs; an unknown key in the file is an error."""
 
-    encoder: str  # folder or hub name of a BERT-shaped encoder
+    encoder: str = ""  # folder or hub name of a BERT-shaped encoder
+    init_bundle: str = ""  # instead of an encoder: a bundle to go on from; models/LIVE is the live one
+    shared_data: bool = True  # train on the data folder's judged texts and measure on its sets
     sentiment: list[dict[str, Any]] = dataclasses.field(
         default_factory=list
     )  # set, splits, cap, weight, labels
     own_labels: str = "training/labels/labels.csv"  # keyed by hash; "" leaves them out
-    extra_labels: str = ""  # JSON Lines with text, sentiment, frustration, signals
+    extra_labels: str = ""  # own labels: CSV, JSON Lines, Label Studio or Argilla export
     init: str = ""  # folder of an earlier run to start from
     frozen: int = 0  # lower layers that never train
     epochs: int = 2
@@ -54,7 +56,22 @@ def read_settings(path: Path, overrides: list[str]) -> Settings:
         raise InputError(
             f"unknown setting {unknown}", file=str(path), remedy=f"use any of {', '.join(sorted(known))}"
         )
-    return Settings(**values)
+    settings = Settings(**values)
+    if bool(settings.encoder) == bool(settings.init_bundle):
+        raise InputError(
+            "give either 'encoder' or 'init_bundle'", file=str(path), remedy="one of them says where to start"
+        )
+    if not settings.shared_data and not settings.extra_labels:
+        raise InputError(
+            "there is nothing to train on", file=str(path), field="extra_labels",
+            remedy="name a file of own labels (--set extra_labels=own.csv)",
+        )  # fmt: skip
+    if not settings.shared_data and settings.sentiment:
+        raise InputError(
+            "asks for sets of the data folder but leaves it out", file=str(path), field="sentiment",
+            remedy="drop 'sentiment' or set shared_data = true",
+        )  # fmt: skip
+    return settings
 
 
 def data_folder() -> Path:
@@ -65,7 +82,20 @@ def data_folder() -> Path:
     InputError
         The folder is not there.
     """
-    folder = Path(os.environ.get("VOC_DATA_DIR", Path(__file__).parents[2] / "shared" / "data"))
-    if not (folder / "sentiment").is_dir():
-        raise InputError("the data folder is not there", file=str(folder), remedy="set VOC_DATA_DIR")
+    folder = find_data_folder()
+    if folder is None:
+        raise InputError(
+            "the data folder is not there", file=str(_data_path()),
+            remedy="set VOC_DATA_DIR, or train on own labels alone (training/configs/own.toml)",
+        )  # fmt: skip
     return folder
+
+
+def find_data_folder() -> Path | None:
+    """The folder of data sets, or None where it is not there."""
+    folder = _data_path()
+    return folder if (folder / "sentiment").is_dir() else None
+
+
+def _data_path() -> Path:
+    return Path(os.environ.get("VOC_DATA_DIR", Path(__file__).parents[2] / "shared" / "data"))

@@ -1,5 +1,6 @@
 """Figures on the development sets, for choosing: macro-F1 and recall of sentiment, F1 of signals."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -35,23 +36,32 @@ def validate(model: VocModel, tokenizer: Tokenizer, folder: Path) -> dict[str, A
     """All development figures."""
     report: dict[str, Any] = {}
     for name, examples in development_sets(folder).items():
-        logits = predict_logits(model, tokenizer, [e.text for e in examples])
-        y_true = np.array([e.sentiment for e in examples])
-        y_pred = logits[:, :N_SENTIMENTS].argmax(1)
-        report[name] = {
-            "macro_f1": round(macro_f1(y_true, y_pred, N_SENTIMENTS), 4),
-            "macro_recall": round(macro_recall(y_true, y_pred, N_SENTIMENTS), 4),
-        }
-        if all(e.frustration != UNKNOWN for e in examples):
-            report[name]["signals"] = _signals(examples, logits)
+        report[name] = figures(model, tokenizer, examples)
     return report
 
 
-def _signals(examples: list[Example], logits: np.ndarray) -> dict[str, float]:
+def figures(model: VocModel, tokenizer: Tokenizer, examples: list[Example]) -> dict[str, Any]:
+    """The figures of one set: of each head over the texts that were judged on it."""
+    logits = predict_logits(model, tokenizer, [e.text for e in examples])
+    found: dict[str, Any] = {}
+    rows = [i for i, e in enumerate(examples) if e.sentiment != UNKNOWN]
+    if rows:
+        y_true = np.array([examples[i].sentiment for i in rows])
+        y_pred = logits[rows, :N_SENTIMENTS].argmax(1)
+        found["macro_f1"] = round(macro_f1(y_true, y_pred, N_SENTIMENTS), 4)
+        found["macro_recall"] = round(macro_recall(y_true, y_pred, N_SENTIMENTS), 4)
+    rows = [i for i, e in enumerate(examples) if UNKNOWN not in e.signals]
+    if rows:
+        found["signals"] = _signals([examples[i] for i in rows], logits[rows])
+    return found
+
+
+def _signals(examples: list[Example], logits: np.ndarray) -> dict[str, float | None]:
     """At the cut at one half; thresholds are fitted later, on other texts."""
     y_true = np.array([e.signals for e in examples]) == 1
     y_pred = logits[:, N_SENTIMENTS + 1 :] > 0
+    macro = macro_f1_of_frequent(y_true, y_pred)
     return {
         "micro_f1": round(micro_f1(y_true, y_pred), 4),
-        "macro_f1": round(macro_f1_of_frequent(y_true, y_pred), 4),
+        "macro_f1": None if math.isnan(macro) else round(macro, 4),  # no signal has ten positives
     }

@@ -48,9 +48,9 @@ def test_a_database_of_a_later_release_is_refused_and_left_alone(store):
         conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
 
     assert schema.status(store).newer
-    with pytest.raises(StoreError, match="'9999'.*install the newer voc"):
+    with pytest.raises(StoreError, match=r"'9999'.*install the newer voc"):
         schema.upgrade(store)
-    with pytest.raises(StoreError, match="'9999'.*install the newer voc"):
+    with pytest.raises(StoreError, match=r"'9999'.*install the newer voc"):
         schema.must_be_ready(store)
 
 

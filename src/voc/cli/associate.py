@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from voc.cli.files import read_table, write_json_lines
+from voc.files import read_table, write_json_lines
 from voc.records import Association
 from voc.rootcause.association import MIN_EXPOSED, associate
 

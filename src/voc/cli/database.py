@@ -2,11 +2,14 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Engine
 
+from voc.errors import VocError
 from voc.store.engine import connect
 from voc.store.schema import must_be_ready, upgrade
 
@@ -27,11 +30,25 @@ def open_store(*, ready: bool = True) -> Engine:
     """
     url = os.environ.get("VOC_DATABASE_URL") or None
     engine = connect(url, home_folder() / "pg")
-    if ready and url is None:
-        upgrade(engine)
-    elif ready:
-        must_be_ready(engine)
+    try:
+        if ready and url is None:
+            upgrade(engine)
+        elif ready:
+            must_be_ready(engine)
+    except VocError:
+        engine.dispose()
+        raise
     return engine
+
+
+@contextmanager
+def using_store(*, ready: bool = True) -> Iterator[Engine]:
+    """The database as `open_store` gives it, let go of at the end."""
+    engine = open_store(ready=ready)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def home_folder() -> Path:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from voc.cli.database import open_store
+from voc.cli.database import using_store
 from voc.store import schema
 from voc.store.engine import place
 
@@ -28,8 +28,8 @@ def upgrade_command() -> None:
 
     The database is the one VOC_DATABASE_URL names, else an embedded one in VOC_HOME.
     """
-    engine = open_store(ready=False)
-    before = schema.upgrade(engine)
+    with using_store(ready=False) as engine:
+        before = schema.upgrade(engine)
     if before.pending:
         print(f"{place(engine.url)}: upgraded from {before.current or 'empty'} to {before.head}")
     else:
@@ -40,8 +40,8 @@ def status_command(
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of words.")] = False,
 ) -> None:
     """Say where the schema stands: its revision, the one this release wants, and what lies between."""
-    engine = open_store(ready=False)
-    found = schema.status(engine)
+    with using_store(ready=False) as engine:
+        found = schema.status(engine)
     if as_json:
         values = {"database": place(engine.url), **dataclasses.asdict(found), "ready": found.ready}
         print(json.dumps(values))

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from voc.cli.database import open_store
-from voc.cli.files import stream_rows, write_json_lines
+from voc.files import stream_rows, write_json_lines
 from voc.errors import InputError
 from voc.pipeline.ingestion import ImportReport, ingest_file, replay_quarantine
 from voc.store.engine import transaction

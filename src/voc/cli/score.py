@@ -13,7 +13,7 @@ import typer
 
 from voc.classify.bundle import find_live_bundle, load_bundle
 from voc.classify.scorer import Scorer
-from voc.cli.files import open_output, stream_rows
+from voc.files import open_output, stream_rows
 from voc.cli.progress import track
 from voc.records import Score
 

@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import polars as pl
 import typer
 
-from voc.cli.files import read_table, write_json_lines
 from voc.errors import InputError
+from voc.files import read_table, write_json_lines
 from voc.records import Change
+from voc.rootcause.change_files import read_changes
 from voc.rootcause.changes import MAX_LAG_H, candidates
 from voc.rootcause.series import DAY_S, build_series
 from voc.rootcause.spikes import Scanned, Spike, find_spikes
-from voc.rootcause.times import to_utc
 
 
 def register(app: typer.Typer) -> None:
@@ -79,36 +78,6 @@ def spikes_command(
         )
     )
     write_json_lines(rows, output)
-
-
-def read_changes(path: str) -> list[Change]:
-    """Changes of a file with id, timestamp, title and, where known, app, ended_at, external."""
-    table = read_table(path, required=["id", "timestamp"])
-    started = to_utc(table["timestamp"], file=path).to_list()
-    ended: list[datetime | None] = [None] * len(table)
-    if "ended_at" in table.columns:
-        ended = to_utc(table["ended_at"], file=path, required=False).to_list()
-    found = []
-    for i, row in enumerate(table.with_columns(pl.col("id").cast(pl.String)).iter_rows(named=True)):
-        if not row["id"]:
-            raise InputError("is empty", file=path, row=i + 1, field="id", remedy="give each change an id")
-        if ended[i] is not None and ended[i] < started[i]:
-            raise InputError(
-                "is before the change's timestamp", file=path, row=i + 1, field="ended_at", remedy="swap them"
-            )
-        app = row.get("app")
-        found.append(
-            Change(
-                id=row["id"],
-                title=row.get("title") or "",
-                started_at=started[i],
-                ended_at=ended[i],
-                kind=row.get("kind") or "deployment",
-                scope={"app": str(app).strip()} if app else {},
-                external=str(row.get("external") or "").strip().lower() in ("true", "1", "yes"),
-            )
-        )
-    return found
 
 
 def _window(change: Change) -> tuple[float, float, str | None]:

@@ -26,11 +26,14 @@ class FieldRef:
     values: Mapping[str, Any] = field(default_factory=dict)
     optional: bool = False
     name: str = field(init=False, default="constant")  # how messages call the field
+    column: str | None = field(init=False, default=None)  # where the reference is a column and no more
 
     def __post_init__(self) -> None:
         joint = " + " if self.joined else " or "
         name = joint.join(".".join(path) for path in self.paths)
         object.__setattr__(self, "name", name or "constant")
+        if len(self.paths) == 1 and len(self.paths[0]) == 1 and not self.values:
+            object.__setattr__(self, "column", self.paths[0][0])
 
     def columns_needed(self) -> list[tuple[str, ...]]:
         """Groups of columns; of each group at least one must be in the file."""
@@ -58,6 +61,9 @@ class Row:
         ValueError
             A column that should hold JSON does not.
         """
+        if ref.column is not None:  # most fields of most sources: the shortest way
+            value = self.raw.get(ref.column)
+            return value if self._is_there(value) else ref.default
         if ref.joined:
             parts = [self._first(path) for path in ref.paths]
             if any(isinstance(part, dict | list) for part in parts):
@@ -75,6 +81,9 @@ class Row:
 
     def find_all(self, ref: FieldRef) -> list[Any]:
         """Every value a reference points at: several where a path holds `*`."""
+        if ref.column is not None:
+            value = self.find(ref)
+            return [] if value is None else [value]
         for path in ref.paths:
             found = [value for value in _below(self._start(path), path[1:]) if self._is_there(value)]
             if found:
@@ -178,6 +187,8 @@ def parse_ref(keys: Keys, key: str, *, required: bool = False) -> FieldRef | Non
         return None
     if isinstance(data, str | list):
         return FieldRef(paths=(_path(keys, key, data),))
+    if not isinstance(data, dict):
+        raise keys.fail(key, f"is {kind_of(data)}, not a field", "put the field's name in quotes")
     block = Keys.of(data, file=keys.file, where=keys.at(key), known=_KEYS)
     origins = [name for name in ("field", "first_of", "join", "constant") if name in block.data]
     if len(origins) != 1:

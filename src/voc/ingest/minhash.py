@@ -24,16 +24,16 @@ _BAND_OFFSETS: Codes = _RANDOM.integers(0, 2**63, BANDS, dtype=np.uint64)
 _BAND_FACTORS: Codes = _RANDOM.integers(0, 2**63, ROWS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 
 
-def shingles(text: str) -> Codes:
-    """The distinct hashed character 5-grams of a text, sorted; one for a text shorter than that."""
-    hashes, _ = _hashed_shingles([text])
-    return np.unique(hashes)
+def shingles(text: str) -> frozenset[str]:
+    """The distinct character 5-grams of a text; the text itself where it is shorter."""
+    text = text[:MAX_CHARS]
+    return frozenset(text[i : i + SHINGLE] for i in range(max(1, len(text) - SHINGLE + 1)))
 
 
-def jaccard(a: Codes, b: Codes) -> float:
+def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
     """Shared over all distinct shingles, in [0, 1]."""
-    shared = np.intersect1d(a, b, assume_unique=True).size
-    return float(shared / (a.size + b.size - shared))
+    n_shared = len(a & b)
+    return n_shared / (len(a) + len(b) - n_shared)
 
 
 def band_keys(texts: Sequence[str]) -> list[list[int]]:

@@ -14,6 +14,7 @@ from voc.ingest.rules import Condition, RatingRule, SourceMapping, TimeRule
 from voc.ingest.values import parse_id, parse_rating, parse_text, parse_time
 from voc.records import Lineage, Rating
 
+MAX_META_CHARS = 100_000
 MENDED = "encoding_mended"  # meta of a text whose encoding was mended
 TIME_ASSUMED = "time_assumed"  # meta of a record that has the mapping's time, having none of its own
 
@@ -102,8 +103,8 @@ class RowContext:
             value = self.find(ref)
             if value is None:
                 continue
-            if isinstance(value, str) and len(value) > self.mapping.max_chars:
-                reason = f"is {len(value):,} characters; the limit is {self.mapping.max_chars:,}"
+            if isinstance(value, str) and len(value) > MAX_META_CHARS:
+                reason = f"is {len(value):,} characters; the limit is {MAX_META_CHARS:,}"
                 raise BadValueError(ref.name, reason, "leave it out of the mapping's meta")
             meta[name] = storable(value)
         return meta

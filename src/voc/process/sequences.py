@@ -39,6 +39,8 @@ class SequenceModel:
         }
         self._before = {step: (sum(row.values()), row) for step, row in before.items()}
         self.share_new = max(1, sum(n == 1 for n in self.variants.values())) / max(1, self.n_cases)
+        most = max(self.variants.values(), default=0) / max(1, self.n_cases)
+        self.usual_log = math.log(max(most, self.share_new))
         self._truncated = self._find_truncated()
 
     def _find_truncated(self) -> dict[Trace, float]:

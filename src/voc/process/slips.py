@@ -10,8 +10,9 @@ Kernighan, Church and Gale 1990; of the kinds of slip: Nolle et al. 2019 (BINet)
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
-from voc.process.sequences import END, ORDER, START, SequenceModel, Trace, View
+from voc.process.sequences import END, ORDER, START, Trace
 
 MAX_SLIPS = 4  # in one case; beyond that it follows no known way at all
 MAX_BLOCK = 3  # steps in one slip
@@ -26,12 +27,13 @@ class Slip:
 
     `steps` are those skipped, added or moved. `events` are positions in the trace seen: of the steps
     added or moved, or, for a skip, of the event just after the gap (the last one where it is at the
-    end). `gain` is the log odds that it is a slip.
+    end); `before` is the position just before a gap, or -1. `gain` is the log odds that it is a slip.
     """
 
     kind: str
     steps: Trace
     events: tuple[int, ...]
+    before: int
     gain: float
 
 
@@ -50,31 +52,58 @@ class _Edit:
     touched: tuple[int, ...]
 
 
-def explain(trace: Trace, model: SequenceModel) -> list[Slip]:
-    """The slips that best explain `trace`, likeliest first; empty where it is usual as it is."""
-    view = model.view(trace, left_out=True)
-    best = view.log_share(trace)
-    usual = max(model.variants.values(), default=0) / max(1, model.n_cases)
-    if not trace or best >= math.log(max(usual, model.share_new)):
-        return []
-    slips: list[Slip] = []
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The slips found, and the usual trace without them: `places` are positions in the trace seen, or -1."""
+
+    slips: tuple[Slip, ...]
+    trace: Trace
+    places: tuple[int, ...]
+
+
+class View(Protocol):
+    """How likely traces are, from where one trace stands."""
+
+    def step_logs(self, trace: Trace, start: int = 0, stop: int | None = None) -> list[float]:
+        """log P of the steps `start` to `stop`, each given at most `ORDER` before it."""
+
+    def log_share(self, trace: Trace, ngram: float | None = None) -> float:
+        """log of the share of cases that follow `trace`; `ngram` is the sum of its step logs, if known."""
+
+
+class Model(Protocol):
+    """What `explain` asks of a model of usual traces."""
+
+    n_steps: int
+    usual_log: float  # no trace has a higher log share
+
+    def view(self, trace: Trace, *, left_out: bool) -> View:
+        """The model, without the cases of `trace` where `left_out`."""
+
+    def fillers(self, left: int, right: int, *, max_steps: int = MAX_BLOCK) -> list[Trace]:
+        """Usual ways from one step to another."""
+
+
+def explain(trace: Trace, model: Model) -> Explanation:
+    """The slips that best explain `trace`, likeliest first; none where it is usual as it is."""
     current, places, spent = trace, tuple(range(len(trace))), 0.0
-    for _ in range(MAX_SLIPS):
+    view = model.view(trace, left_out=True)
+    best = view.log_share(trace) if trace else 0.0
+    slips: list[Slip] = []
+    while len(slips) < MAX_SLIPS and best < model.usual_log + spent:
         found = _best_edit(current, places, view, model)
         if found is None or found[1] + spent <= best:
             break
         edit, score = found
         slips.append(_slip(edit, places, len(trace), score + spent - best))
+        best = score + spent
         spent += edit.log_chance
-        best = score + spent - edit.log_chance
         current, places = edit.trace, edit.kept
-        if model.variants.get(current, 0) > 1 and current != trace:
-            best = max(best, view.log_share(current) + spent)
-    return slips
+    return Explanation(tuple(slips), current, places)
 
 
 def _best_edit(
-    trace: Trace, places: tuple[int, ...], view: View, model: SequenceModel
+    trace: Trace, places: tuple[int, ...], view: View, model: Model
 ) -> tuple[_Edit, float] | None:
     logs = view.step_logs(trace)
     weak = sorted((at for at, log in enumerate(logs) if log < _WEAK), key=lambda at: logs[at])[:WEAKEST]
@@ -98,7 +127,7 @@ def _best_edit(
 
 
 def _edits(
-    trace: Trace, places: tuple[int, ...], weak: list[int], model: SequenceModel
+    trace: Trace, places: tuple[int, ...], weak: list[int], model: Model
 ) -> Iterator[_Edit]:
     """Candidates that mend one of the weak transitions (into position `at`)."""
     n = len(trace)
@@ -108,7 +137,7 @@ def _edits(
         for block in model.fillers(left, right):
             usual = trace[:at] + block + trace[at:]
             kept = places[:at] + (-1,) * len(block) + places[at:]
-            chance = -math.log(MAX_BLOCK * len(usual))
+            chance = -math.log(_n_blocks(len(usual)))
             yield _Edit("skip", block, kept, usual, at, at, n + 1 - at, chance, ())
     for start, end in _blocks(weak, n):
         block, rest = trace[start:end], trace[:start] + trace[end:]
@@ -119,10 +148,10 @@ def _edits(
         again = all(step in rest for step in block)
         chance = -len(block) * math.log((size + 1) * model.n_steps)
         if again and size:
-            chance = max(chance, -math.log(MAX_BLOCK * size * size))
+            chance = max(chance, -math.log(_n_blocks(size) * size))
         kind = "repeat" if again else "insert"
         yield _Edit(kind, block, kept, rest, start, start, n + 1 - end, chance, touched)
-        chance = -math.log(MAX_BLOCK * n * n)
+        chance = -math.log(_n_moves(n))
         for to in range(max(0, start - MAX_SHIFT), min(size, start + MAX_SHIFT) + 1):
             if to == start:
                 continue
@@ -144,8 +173,19 @@ def _blocks(weak: list[int], n: int) -> Iterator[tuple[int, int]]:
     return iter(found)
 
 
+def _n_blocks(n: int) -> int:
+    """How many blocks of up to `MAX_BLOCK` steps a trace of n steps has."""
+    return sum(n - size + 1 for size in range(1, min(MAX_BLOCK, n) + 1))
+
+
+def _n_moves(n: int) -> int:
+    """How many ways there are to swap two neighbouring blocks of which one has at most `MAX_BLOCK` steps."""
+    return max(1, math.comb(n + 1, 3) - math.comb(max(0, n + 1 - 2 * MAX_BLOCK), 3))
+
+
 def _slip(edit: _Edit, places: tuple[int, ...], n_events: int, gain: float) -> Slip:
     if edit.kind != "skip":
-        return Slip(edit.kind, edit.steps, edit.touched, gain)
+        return Slip(edit.kind, edit.steps, edit.touched, edit.touched[0] - 1, gain)
+    before = next((place for place in reversed(places[: edit.at]) if place >= 0), -1)
     after = next((place for place in places[edit.at :] if place >= 0), n_events - 1)
-    return Slip("skip", edit.steps, (after,), gain)
+    return Slip("skip", edit.steps, (after,), before, gain)

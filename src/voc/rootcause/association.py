@@ -124,7 +124,7 @@ def _index_cases(cases: pl.DataFrame) -> pl.DataFrame:
     """Case ids with their position; refuses what would make every count wrong."""
     if "case_id" not in cases.columns:
         raise InputError("column is missing", file="cases", field="case_id", remedy="add it")
-    ids = cases["case_id"].cast(pl.String)
+    ids = cases["case_id"].cast(pl.String).replace("", None)
     if ids.is_null().any():
         row = int(ids.is_null().arg_true()[0]) + 1
         raise InputError("is empty", file="cases", row=row, field="case_id", remedy="give each case its id")
@@ -175,7 +175,7 @@ def _mark(
                 field=name,
                 remedy="rename a column or add it",
             )
-    table = table.select(pl.col("case_id", *names).cast(pl.String))
+    table = table.select(pl.col("case_id", *names).cast(pl.String).replace("", None))
     for name in ("case_id", names[0]):
         if table[name].is_null().any():
             row = int(table[name].is_null().arg_true()[0]) + 1

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainc, gammainc
+from scipy.special import betainc
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -27,14 +27,13 @@ class Baseline:
     dispersion: dict[int, float]
 
     def tail_p(self, observed: Floats, expected: Floats, span: int) -> Floats:
-        """Chance of a sum this high or higher; negative binomial, Poisson where not over-dispersed."""
+        """Chance of a sum this high or higher; negative binomial."""
         # The level is itself an estimate, from WINDOW days and carried forward; that error grows with
         # the span, and carrying about doubles it.
         phi = self.dispersion[span] * (1 + 2 * span / WINDOW)
         some, mean = np.maximum(observed, 1.0), np.maximum(expected, 1e-9)
-        # The upper tails of Poisson and negative binomial as incomplete gamma and beta functions.
-        tail = gammainc(some, mean) if phi < 1.001 else betainc(some, mean / (phi - 1), 1 - 1 / phi)
-        result: Floats = np.where(observed > 0, tail, 1.0)
+        # The upper tail of a negative binomial is an incomplete beta function.
+        result: Floats = np.where(observed > 0, betainc(some, mean / (phi - 1), 1 - 1 / phi), 1.0)
         return result
 
 
@@ -53,7 +52,7 @@ def fit_baseline(
 
     Source: after Farrington et al. 1996 and Noufal et al. 2013 (surveillance with past weeks left out).
     """
-    season = np.ones(7)
+    season = _first_season(counts, weekday)
     expected = np.full(len(counts), counts.mean())
     for _ in range(3):
         adjusted = counts / season[weekday]
@@ -65,7 +64,7 @@ def fit_baseline(
         # A level of nothing would make any count infinitely surprising: half an event in the window.
         level = np.maximum(level, 0.5 / WINDOW)
         expected = level * season[weekday]
-        season = _season(counts, level, weekday, ~left_out)
+        season = _season(counts, level, season, weekday, ~left_out)
     return Baseline(expected, _dispersions(counts, expected, left_out))
 
 
@@ -115,10 +114,22 @@ def _line_at(values: Floats, days: npt.NDArray[np.int64], t: int) -> float:
     return float(np.clip(mean + kept * (t - centre), mean / 2, mean * 2))
 
 
-def _season(counts: Floats, level: Floats, weekday: npt.NDArray[np.int64], used: Bools) -> Floats:
+def _first_season(counts: Floats, weekday: npt.NDArray[np.int64]) -> Floats:
+    """A rough factor of each day of the week from its median, to start from."""
+    middle = np.array([np.median(counts[weekday == d]) if (weekday == d).any() else 0.0 for d in range(7)])
+    # Medians of small counts are too coarse to say anything.
+    factor = (middle + 1) / (middle.mean() + 1) if middle.mean() >= 3 else np.ones(7)
+    result: Floats = factor / factor.mean()
+    return result
+
+
+def _season(
+    counts: Floats, level: Floats, before: Floats, weekday: npt.NDArray[np.int64], used: Bools
+) -> Floats:
     """Factor of each day of the week, mean 1, drawn towards 1 where there is little to go by."""
     # Cap what one day can say, so that a burst not yet found does not mark its weekday.
-    capped = np.minimum(counts, level + 4 * np.sqrt(level) + 1)
+    expected = level * before[weekday]
+    capped = np.minimum(counts, expected + 4 * np.sqrt(expected) + 1)
     seen = np.bincount(weekday[used], weights=capped[used], minlength=7)
     base = np.bincount(weekday[used], weights=level[used], minlength=7)
     factor = (seen + 10.0) / (base + 10.0)

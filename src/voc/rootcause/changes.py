@@ -14,7 +14,7 @@ from voc.rootcause.spikes import Scanned, Spike
 
 Floats = npt.NDArray[np.float64]
 
-# On real releases of three apps 13 of 15 rises came within 72 hours of a release (evaluation.changes).
+# On real releases of three apps rises stand out from chance up to 72 hours after a release (evaluation.changes).
 MAX_LAG_H = 96.0
 BEFORE_DAYS = 28
 MAX_AFTER_DAYS = 7

@@ -174,24 +174,26 @@ def _describe(series: Series, baseline: Baseline, first: int, last: int, p_value
 
 
 def _onset(series: Series, baseline: Baseline, first: int, last: int) -> tuple[float, float, float]:
-    """The likeliest moment of the rise, and the range within 2 log-likelihood units (95 %)."""
-    start = float((series.first_day + first) * DAY_S)
-    if series.by_day_only:
-        return start, start, start + DAY_S - 1
-    low, high = max(0, first - 1), min(len(series.counts) - 1, last, first + 2)
-    days = slice(low, high + 1)
+    """The likeliest moment of the rise, and the range of moments about as likely (95 %).
+
+    A change point between the baseline's rate and a raised one, fitted anew for each moment, over the
+    first week: a slow beginning does not then hide the jump.
+    """
+    low, high = max(0, first - 1), min(len(series.counts) - 1, last, first + 6)
     opened = (series.first_day + low) * DAY_S
     hours = np.arange((high - low + 1) * 24 + 1) * 3600.0 + opened
-    profile = np.bincount(series.times % DAY_S // 3600, minlength=24) + len(series.times) / 24
-    hourly = np.outer(baseline.expected[days], profile / profile.sum()).ravel()
+    by_hour = np.bincount(series.times % DAY_S // 3600, minlength=24) + len(series.times) / 24
+    hourly = np.outer(baseline.expected[low : high + 1], by_hour / by_hour.sum()).ravel()
     cumulated = np.append(0.0, hourly.cumsum())
-    at = series.times[(series.times >= opened) & (series.times < hours[-1])].astype(np.float64)
-    peak = slice(first, high + 1)
-    ratio = max(1.2, float(series.counts[peak].sum() / baseline.expected[peak].sum()))
-    # A rise just before each text: all texts from it on are explained by the raised rate.
-    left = len(at) - np.arange(len(at))
-    to_come = cumulated[-1] - np.interp(at, hours, cumulated)
-    likelihood = left * np.log(ratio) - (ratio - 1) * to_come
+    within = series.times[(series.times >= opened) & (series.times < hours[-1])].astype(np.float64)
+    # Just before each text; or each midnight, where only dates are known.
+    moments = hours[:-1:24] if series.by_day_only else within
+    left = (len(within) - np.searchsorted(within, moments, side="left")).astype(np.float64)
+    to_come = np.maximum(cumulated[-1] - np.interp(moments, hours, cumulated), 1e-9)
+    raised = (left > to_come) & (left >= MIN_EXCESS)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        likelihood = np.where(raised, left * np.log(left / to_come) - (left - to_come), -np.inf)
     best = int(likelihood.argmax())
-    near = np.flatnonzero(likelihood >= likelihood[best] - 2.0)
-    return float(at[best]), float(at[near[0]]), float(at[near[-1]])
+    near = np.flatnonzero(likelihood >= likelihood[best] - 1.92 * baseline.dispersion[1])
+    end_of_day = DAY_S - 1 if series.by_day_only else 0
+    return float(moments[best]), float(moments[near[0]]), float(moments[near[-1]] + end_of_day)

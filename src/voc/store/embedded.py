@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
@@ -143,8 +143,10 @@ def start(folder: Path, *, durable: bool = True) -> Server:
 
 
 def _leave_at_exit(server: Server) -> None:
-    while _servers.get(server.folder) is server and server._n_holders:
-        server.release()
+    # Where stopping fails, the server is left running for the next who leaves; there is no one to tell.
+    with suppress(OSError, StoreError):
+        while _servers.get(server.folder) is server and server._n_holders:
+            server.release()
 
 
 def _start(folder: Path, *, durable: bool) -> Server:

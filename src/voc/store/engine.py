@@ -36,6 +36,8 @@ REMEDIES: Final = {
 def connect(database_url: str | None = None, data_dir: Path | None = None) -> Engine:
     """Open the database and check that it answers and is new enough.
 
+    `dispose()` of the engine, or the end of the process, lets go of the embedded server.
+
     Parameters
     ----------
     database_url : `postgresql://user:password@host:port/name`; None for the embedded server
@@ -49,7 +51,14 @@ def connect(database_url: str | None = None, data_dir: Path | None = None) -> En
     if database_url is None:
         if data_dir is None:
             raise StoreError("no database is named; set VOC_DATABASE_URL or VOC_HOME")
-        return open_engine(embedded.start(data_dir).url())
+        server = embedded.start(data_dir)
+        try:
+            engine = open_engine(server.url())
+        except StoreError:
+            server.release()
+            raise
+        event.listen(engine, "engine_disposed", lambda _engine: server.release(), once=True)
+        return engine
     return open_engine(parse_url(database_url))
 
 
