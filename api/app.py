@@ -31,9 +31,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         bundle = load_bundle(settings.bundle or default_bundle())
         scorer = Scorer(bundle, operating_point=settings.operating_point)
-        engine = open_store(
-            settings.database_url.get_secret_value() if settings.database_url else None, settings.home
-        )
+        engine = open_store()
         batching = BatchingScorer(
             scorer,
             max_batch=settings.max_batch,

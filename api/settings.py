@@ -7,14 +7,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Each may be set as VOC_<NAME> in the environment."""
+    """Each may be set as VOC_<NAME> in the environment.
+
+    The database is read by `voc.cli.database`, as for every command: VOC_DATABASE_URL, or VOC_HOME.
+    """
 
     model_config = SettingsConfigDict(env_prefix="VOC_", frozen=True)
 
     host: str = "127.0.0.1"
     port: PositiveInt = 8080
-    database_url: SecretStr | None = None  # unset: the embedded server
-    home: Path | None = None  # where the embedded server keeps its data
     bundle: Path | None = None  # unset: the bundle that models/LIVE names
     operating_point: str | None = None
     api_key: SecretStr | None = None  # unset: only this machine may call

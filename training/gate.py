@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from training.data import UNKNOWN, Example
 from training.labels_in import read_labels
+from training.seen import key_of, read_seen
 from voc.classify.bundle import BINARY_LABELS, Bundle
 from voc.classify.model import Model
 from voc.errors import InputError
@@ -53,10 +54,19 @@ def measure(candidate: Bundle, live: Bundle | None, labels: Path) -> list[Figure
     Raises
     ------
     InputError
-        The file is not fit (`training.labels_in`), or holds nothing judged on sentiment or signals.
+        The file is not fit (`training.labels_in`), holds nothing judged on sentiment or signals, or
+        holds texts that trained one of the bundles.
     """
     own = read_labels(labels)
     examples = [e for e, s in zip(own.examples, own.splits, strict=True) if s not in ("train", "calibration")]
+    for bundle in [candidate, *([live] if live else [])]:
+        seen = read_seen(bundle.folder)
+        n_seen = sum(key_of(e.text) in seen for e in examples)
+        if n_seen:
+            raise InputError(
+                f"{n_seen} of {len(examples)} texts trained {bundle.id}: it would look better than it is",
+                file=str(labels), remedy="gate on texts that trained neither bundle",
+            )  # fmt: skip
     mine = _predict(candidate, examples)
     theirs = _predict(live, examples) if live else None
     figures = []

@@ -84,8 +84,9 @@ def previous(changes: list[Change]) -> str | None:
     """What a rollback goes back to: promotions pile up, each rollback takes the uppermost off."""
     pile: list[str] = []
     for change in changes:
-        if change.action == "rollback" and change.after in pile:
-            del pile[pile.index(change.after) + 1 :]
+        below = [i for i, name in enumerate(pile[:-1]) if name == change.after]
+        if change.action == "rollback" and below:
+            del pile[below[-1] + 1 :]
         else:
             pile.append(change.after)
     return pile[-2] if len(pile) > 1 else None
@@ -303,6 +304,9 @@ def _dispatch(args: argparse.Namespace) -> None:
         change, figures = promote(
             args.models, args.bundle, gate=args.gate, force=args.force, reason=args.reason, by=args.by
         )
+        if "calibrated_on" not in _bundle(args.models, change.after).manifest:
+            print(f"{change.after} was never calibrated: its probabilities are raw and its thresholds one "
+                  "half (python -m training.calibrate)", file=sys.stderr)  # fmt: skip
         for figure in figures:
             print(figure.as_text())
         print(f"live: {change.after} (was {change.before or 'none'})")

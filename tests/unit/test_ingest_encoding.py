@@ -1,5 +1,6 @@
 """Encoding is mended; words never change."""
 
+import ftfy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,3 +73,12 @@ def test_utf16_is_told_by_its_mark_or_its_nuls():
     assert sniff_encoding(text.encode("utf-16-be")) == "utf-16-be"
     assert sniff_encoding(text.encode("utf-8")) == "utf-8"
     assert sniff_encoding(text.encode("utf-8-sig")) == "utf-8-sig"
+
+
+@settings(deadline=None, max_examples=60)
+@given(clean)
+def test_texts_that_mending_passes_over_would_not_have_been_changed(text):
+    """The quick check before ftfy must never hide damage."""
+    for encoding in ("cp1252", "latin-1", "mac_roman", "cp437", "cp1251"):
+        damaged = text.encode("utf-8").decode(encoding, "replace")
+        assert mend(damaged) == ftfy.fix_encoding(damaged)

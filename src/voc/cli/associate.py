@@ -50,8 +50,8 @@ def associate_command(
     strata: Annotated[
         str | None,
         typer.Option(
-            help="Columns of the cases to compare within, by comma; '' for none. "
-            "[default: segment,channel,region where present]",
+            help="Columns of the cases to compare within, by comma; '' for none. If not given: segment, "
+            "channel and region, those present.",
             show_default=False,
         ),
     ] = None,

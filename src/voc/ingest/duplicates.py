@@ -64,9 +64,11 @@ class DuplicateFinder:
     def __init__(self, rule: DuplicateRule) -> None:
         self._rule = rule
         self._window = timedelta(hours=rule.window_hours)
-        self._by_customer: dict[tuple[str, str, str], list[_Seen]] = {}
-        self._by_anyone: dict[tuple[str, str], list[_Seen]] = {}
-        self._bands: dict[int, list[_Seen]] = {}
+        self._kept: list[_Seen] = []
+        # Positions in `_kept`, latest last. Whole numbers alone: objects in dictionaries of this size
+        # would keep Python's garbage collector busy.
+        self._exact: dict[int, tuple[int, ...]] = {}
+        self._bands: dict[int, tuple[int, ...]] = {}
 
     def find(self, batch: Sequence[Feedback]) -> list[Duplicate | None]:
         """For each feedback in order: what it repeats, or None where it is kept and remembered."""
@@ -91,24 +93,24 @@ class DuplicateFinder:
         return found
 
     def _find_exact(self, feedback: Feedback, candidate: _Seen) -> Duplicate | None:
-        others: list[_Seen] = []
-        if candidate.customer_ref is not None:
-            others += self._by_customer.get((candidate.source, candidate.customer_ref, candidate.text), ())
-        if candidate.n_words >= MIN_WORDS:
-            others += self._by_anyone.get((candidate.source, candidate.text), ())
-        for other in others:
-            if self._same_matter(feedback.kind, candidate, other, exact=True):
-                return Duplicate(feedback, other.external_id, "exact", 1.0)
+        for key in _exact_keys(candidate):
+            for position in self._exact.get(key, ()):
+                other = self._kept[position]
+                if other.text == candidate.text and self._same_matter(
+                    feedback.kind, candidate, other, exact=True
+                ):
+                    return Duplicate(feedback, other.external_id, "exact", 1.0)
         return None
 
     def _find_near(self, feedback: Feedback, candidate: _Seen, keys: Sequence[int]) -> Duplicate | None:
-        tried: set[str] = set()
+        tried: set[int] = set()
         own = None
-        for band in keys:
-            for other in self._bands.get(band, ()):
-                if other.external_id in tried:
+        for key in keys:
+            for position in self._bands.get(key, ()):
+                if position in tried:
                     continue
-                tried.add(other.external_id)
+                tried.add(position)
+                other = self._kept[position]
                 shorter, longer = sorted((len(candidate.text), len(other.text)))
                 # Texts of unlike length cannot reach the similarity; 0.9 leaves room for repeated shingles.
                 if shorter < 0.9 * self._rule.similarity * longer:
@@ -141,20 +143,22 @@ class DuplicateFinder:
         return enough and (exact or _NUMBER.findall(a.text) == _NUMBER.findall(b.text))
 
     def _remember(self, seen: _Seen, keys: Sequence[int]) -> None:
+        position = len(self._kept)
+        self._kept.append(seen)
         if self._rule.exact:
-            if seen.customer_ref is not None:
-                key = (seen.source, seen.customer_ref, seen.text)
-                _push(self._by_customer.setdefault(key, []), seen)
-            if seen.n_words >= MIN_WORDS:
-                _push(self._by_anyone.setdefault((seen.source, seen.text), []), seen)
-        for band in keys:
-            _push(self._bands.setdefault(band, []), seen)
+            for key in _exact_keys(seen):
+                self._exact[key] = (*self._exact.get(key, ())[1 - _PER_KEY :], position)
+        for key in keys:
+            self._bands[key] = (*self._bands.get(key, ())[1 - _PER_KEY :], position)
 
 
-def _push(latest: list[_Seen], seen: _Seen) -> None:
-    latest.append(seen)
-    if len(latest) > _PER_KEY:
-        del latest[0]
+def _exact_keys(seen: _Seen) -> list[int]:
+    """What a text is looked up by: its customer's texts, and everybody's from a length on.
+
+    Python's hash differs from process to process; keys only choose what is then compared in full.
+    """
+    keys = [] if seen.customer_ref is None else [hash((seen.source, seen.text, seen.customer_ref))]
+    return [*keys, hash((seen.source, seen.text))] if seen.n_words >= MIN_WORDS else keys
 
 
 def _comparable(feedback: Feedback) -> bool:

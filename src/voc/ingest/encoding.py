@@ -1,10 +1,13 @@
 """Bytes to text, and text that was damaged on its way mended: encoding alone, never the words."""
 
 import codecs
+import re
 
 import ftfy
 
-_REPLACEMENT = "\ufffd"
+# Quotes, dashes, currency signs and emoji alone are no damage: what was read in a wrong encoding always
+# shows letters or box signs too. Looking for those first spares most texts ftfy's costly patterns.
+_SUSPECT = re.compile("[^\x00-\x7f\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\ufe0f\U0001f300-\U0001faff]")
 _MARKS = (  # the longest first: UTF-32's little-endian mark begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -57,7 +60,7 @@ def mend(text: str) -> str:
 
     Source: ftfy.fix_encoding (Speer, doi:10.5281/zenodo.2591652).
     """
-    if text.isascii():
+    if text.isascii() or not _SUSPECT.search(text):
         return text
     try:
         text.encode("utf-8")

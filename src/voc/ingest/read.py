@@ -19,6 +19,7 @@ _BATCH = 1024  # records whose signatures are worked out together
 _PROGRESS_ROWS = 512
 _REMEMBERED_TEXTS = 50_000  # short texts whose language is kept: "thanks", "no" come again and again
 _SHORT_CHARS = 60
+_LARGE_CHARS = 1_000_000
 
 Item = Feedback | Duplicate | Quarantined
 Progress = Callable[[int, int | None], None]
@@ -232,8 +233,9 @@ def _items(
     waiting: list[Item] = []
     counts = source.counts
     for row, raw in rows:
-        waiting += source.items(row, raw)
-        if len(waiting) >= _BATCH:
+        found = source.items(row, raw)
+        waiting += found
+        if len(waiting) >= _BATCH or any(_is_large(item) for item in found):
             yield from _settled(waiting, finder, counts)
             waiting = []
         if progress is not None and row % _PROGRESS_ROWS == 0:
@@ -242,6 +244,13 @@ def _items(
     counts.encoding, counts.lines_not_utf8 = state.encoding, state.lines_not_utf8
     if progress is not None:
         progress(state.done, state.total)
+
+
+def _is_large(item: Item) -> bool:
+    """Whether a quarantined row is too large to wait in memory with a thousand others."""
+    return isinstance(item, Quarantined) and any(
+        isinstance(value, str) and len(value) > _LARGE_CHARS for value in item.raw.values()
+    )
 
 
 def _settled(items: list[Item], finder: DuplicateFinder, counts: Counts) -> Iterator[Item]:

@@ -155,6 +155,7 @@ def _interval_plot(a: Mapping[str, Any]) -> str:
     return (
         f'<svg width="{_PLOT_WIDTH}" height="16" role="img" aria-label="odds ratio {number(a["odds_ratio"])}">'
         f'<line x1="{x(1):.0f}" x2="{x(1):.0f}" y1="0" y2="16" stroke="var(--soft)"/>'
-        f'<line x1="{x(a["ci_low"]):.0f}" x2="{x(a["ci_high"]):.0f}" y1="8" y2="8" stroke="var(--mark)" stroke-width="2"/>'
+        f'<line x1="{x(a["ci_low"]):.0f}" x2="{x(a["ci_high"]):.0f}" y1="8" y2="8" '
+        'stroke="var(--mark)" stroke-width="2"/>'
         f'<circle cx="{x(a["odds_ratio"]):.0f}" cy="8" r="4" fill="var(--mark)"/></svg>'
     )

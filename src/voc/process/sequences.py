@@ -34,7 +34,7 @@ class SequenceModel:
                 for back in range(ORDER + 1):
                     counts[context[ORDER - back :]][step] += n
                 before[step][context[-1]] += n
-        self._rows: dict[Trace, _Row] = {
+        self.rows: dict[Trace, _Row] = {
             context: (sum(row.values()), len(row), dict(row)) for context, row in counts.items()
         }
         self._before = {step: (sum(row.values()), row) for step, row in before.items()}
@@ -62,18 +62,19 @@ class SequenceModel:
         """The model as `trace` should be judged by: without its own cases where `left_out`."""
         return View(self, trace if left_out else None)
 
-    def row(self, context: Trace) -> _Row | None:
-        """Counts after a context, or None where it was never seen."""
-        return self._rows.get(context)
+    def follows(self, left: int, right: int) -> bool:
+        """Whether any case has `right` just after `left`."""
+        row = self.rows.get((left,))
+        return row is not None and right in row[2]
 
-    def fillers(self, left: int, right: int, *, max_steps: int = 3, width: int = 4) -> list[Trace]:
+    def fillers(self, left: int, right: int, *, max_steps: int = 3, width: int = 3) -> list[Trace]:
         """Usual ways from `left` to `right`: blocks of one to `max_steps` steps that lie between them."""
         found: list[Trace] = []
         open_ways: list[Trace] = [()]
         for _ in range(max_steps):
             grown: list[Trace] = []
             for way in open_ways:
-                row = self._rows.get((way[-1] if way else left,))
+                row = self.rows.get((way[-1] if way else left,))
                 if row is None:
                     continue
                 total, _, nexts = row
@@ -90,19 +91,16 @@ class View:
 
     def __init__(self, model: SequenceModel, left_out: Trace | None) -> None:
         self.model = model
-        self._own: dict[Trace, _Row] = {}
         self._left_out = left_out
         self._seen: dict[Trace, float] = {}
+        self._own: dict[Trace, dict[int, int]] = {}
         if left_out is not None:
             n = model.variants.get(left_out, 0)
-            own: defaultdict[Trace, Counter[int]] = defaultdict(Counter)
+            own = self._own
             for context, step in _transitions(left_out):
                 for back in range(ORDER + 1):
-                    own[context[ORDER - back :]][step] += n
-            for context, steps in own.items():
-                row = model.row(context)
-                gone = sum(row is not None and row[2][step] <= k for step, k in steps.items())
-                self._own[context] = (sum(steps.values()), gone, dict(steps))
+                    row = own.setdefault(context[ORDER - back :], {})
+                    row[step] = row.get(step, 0) + n
 
     def step_logs(self, trace: Trace, start: int = 0, stop: int | None = None) -> list[float]:
         """log P of each step given those before it; position len(trace) is the end of the case."""
@@ -120,16 +118,20 @@ class View:
 
     def _probability(self, context: Trace, step: int) -> float:
         probability = 1.0 / (self.model.n_steps + 1)
-        for back in range(ORDER + 1):
-            shorter = context[ORDER - back :]
-            row = self.model.row(shorter)
+        rows, own = self.model.rows, self._own
+        for back in range(ORDER, -1, -1):
+            shorter = context[back:]
+            row = rows.get(shorter)
             if row is None:
                 break
             total, distinct, nexts = row
             n = nexts.get(step, 0)
-            own = self._own.get(shorter)
-            if own is not None:
-                total, distinct, n = total - own[0], distinct - own[1], n - own[2].get(step, 0)
+            left_out = own.get(shorter)
+            if left_out is not None:
+                for other, k in left_out.items():
+                    total -= k
+                    distinct -= nexts.get(other, 0) <= k
+                n -= left_out.get(step, 0)
             if total <= 0:
                 break
             probability = (n + distinct * probability) / (total + distinct)

@@ -80,6 +80,9 @@ class Model(Protocol):
     def view(self, trace: Trace, *, left_out: bool) -> View:
         """The model, without the cases of `trace` where `left_out`."""
 
+    def follows(self, left: int, right: int) -> bool:
+        """Whether `right` is ever seen, or allowed, just after `left`."""
+
     def fillers(self, left: int, right: int, *, max_steps: int = MAX_BLOCK) -> list[Trace]:
         """Usual ways from one step to another."""
 
@@ -129,7 +132,7 @@ def _best_edit(
 def _edits(
     trace: Trace, places: tuple[int, ...], weak: list[int], model: Model
 ) -> Iterator[_Edit]:
-    """Candidates that mend one of the weak transitions (into position `at`)."""
+    """Candidates that mend one of the weak transitions (into position `at`) and join only what may be."""
     n = len(trace)
     for at in weak:
         left = trace[at - 1] if at else START
@@ -142,9 +145,10 @@ def _edits(
     for start, end in _blocks(weak, n):
         block, rest = trace[start:end], trace[:start] + trace[end:]
         touched, kept = places[start:end], places[:start] + places[end:]
-        if -1 in touched:
-            continue
         size = len(rest)
+        before, after = trace[start - 1] if start else START, trace[end] if end < n else END
+        if -1 in touched or not model.follows(before, after):
+            continue
         again = all(step in rest for step in block)
         chance = -len(block) * math.log((size + 1) * model.n_steps)
         if again and size:
@@ -153,7 +157,8 @@ def _edits(
         yield _Edit(kind, block, kept, rest, start, start, n + 1 - end, chance, touched)
         chance = -math.log(_n_moves(n))
         for to in range(max(0, start - MAX_SHIFT), min(size, start + MAX_SHIFT) + 1):
-            if to == start:
+            before, after = rest[to - 1] if to else START, rest[to] if to < size else END
+            if to == start or not (model.follows(before, block[0]) and model.follows(block[-1], after)):
                 continue
             usual = rest[:to] + block + rest[to:]
             moved = kept[:to] + touched + kept[to:]
