@@ -104,7 +104,7 @@ def _simulate_refund(rng: random.Random, order: Order) -> None:
         reviews = rng.choice((3, 3, 4))
     for turn in range(reviews):
         if turn:
-            order.do("ask for papers", "customer care", timedelta(hours=rng.uniform(5, 20)))
+            order.do("ask for papers", "billing", timedelta(hours=rng.uniform(5, 20)))
         order.do("review refund", "billing", timedelta(hours=rng.uniform(2, 12)))
     order.do("pay refund", "billing", timedelta(hours=rng.uniform(2, 20)))
 

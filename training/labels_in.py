@@ -316,11 +316,14 @@ def count_positives(examples: Iterable[Example]) -> dict[str, tuple[int, int]]:
 
 
 def warnings_of(examples: Iterable[Example]) -> list[str]:
-    """What is thin: labels with fewer than `FEW` positives, with their numbers."""
+    """What is thin: labels with no positive, and with fewer than `FEW`, with their numbers."""
+    counts = count_positives(examples)
+    few = [(name, n, judged) for name, (n, judged) in counts.items() if judged and n < FEW]
+    thin = ", ".join(f"{name} {n} of {judged}" for name, n, judged in few if n)
+    none = ", ".join(f"{name} (of {judged})" for name, n, judged in few if not n)
     return [
-        f"{name}: {positive} of {judged} texts; under {FEW} a label is hardly learnt or calibrated"
-        for name, (positive, judged) in count_positives(examples).items()
-        if judged and positive < FEW
+        *([f"fewer than {FEW} positives, hardly learnt or calibrated: {thin}"] if thin else []),
+        *([f"no positive at all: {none}"] if none else []),
     ]
 
 

@@ -74,7 +74,7 @@ def test_star_gives_turns_with_times_cases_and_the_customers_answers(data_dir):
     assert Counter(turn.speaker for turn in turns) == {"customer": 38800, "agent": 38742, "system": 7590}
     assert all(turn.case_id == turn.conversation_id and turn.segment for turn in turns)
     rated = [turn for turn in turns if turn.ratings]
-    assert len(rated) == len({turn.case_id for turn in rated}) == 4564
+    assert len(rated) == len({turn.case_id for turn in rated}) == 4563
     assert sum("enjoyed" in turn.meta for turn in rated) == 130
     assert sum("stayed_helpful" in turn.meta for turn in rated) >= 4550
 

@@ -7,6 +7,7 @@ import pytest
 
 from voc.errors import InputError, StoreError
 from voc.records import Change, Deviation, Event, Feedback, Link
+from voc.store.changes import list_changes, save_changes
 from voc.store.engine import transaction
 from voc.store.feedback import find_feedback_ids, insert_feedback
 from voc.store.links import LINKS_SCHEMA, read_links, replace_links
@@ -15,13 +16,11 @@ from voc.store.process import (
     DEVIATIONS_SCHEMA,
     Case,
     Replaced,
-    list_changes,
     list_maps,
     read_cases,
     read_deviations,
     read_events,
     replace_cases,
-    save_changes,
     save_map,
 )
 

@@ -351,7 +351,7 @@ def _duplicates(keys: Keys) -> DuplicateRule:
         exact=block.flag("exact", default=True),
         near=block.flag("near", default=True),
         window_hours=block.number("window_hours", default=24, low=0, high=1_000_000),
-        similarity=block.number("similarity", default=0.8, low=0.7, high=1),
+        similarity=block.number("similarity", default=0.85, low=0.7, high=1),
     )
 
 

@@ -77,7 +77,7 @@ class DuplicateRule:
     exact: bool = True
     near: bool = True
     window_hours: float = 24.0
-    similarity: float = 0.8  # Jaccard over character 5-grams, in [0.7, 1]
+    similarity: float = 0.85  # Jaccard over character 5-grams, in [0.7, 1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from voc.pipeline.spec import ProcessPart
 from voc.process.deviations import References, assign_maps, find_deviations, to_records
 from voc.process.flows import import_flows
 from voc.process.logs import EventLog, read_log
-from voc.process.map_files import read_maps, write_maps
+from voc.process.map_files import read_maps
 from voc.process.maps import ProcessMap
 from voc.store.engine import transaction
 from voc.store.process import Case, replace_cases, save_map
@@ -53,17 +53,24 @@ def check_process(engine: Engine, name: str, part: ProcessPart) -> Checked:
     log = read_log(part.log)
     maps = [one for path in part.maps for one in read_maps(path)]
     if part.flows is not None:
-        maps += import_flows(part.flows)
+        maps += import_flows(part.flows, ignore=part.ignore)
     references, taken = _references(log, maps)
     events = log.events.filter(pl.col("case_id").is_in(taken)) if taken is not None else log.events
     found = find_deviations(events, references)
     cases = _cases(events)
-    text = write_maps(maps) if maps else f"# learnt from {part.log.name}\n"
+    text = _text_of(part)
     version = hashlib.sha256(text.encode()).hexdigest()[:12]
     with transaction(engine) as conn:
         map_id = save_map(conn, name, version, text)
         replace_cases(conn, map_id, (Case(**row) for row in cases.iter_rows(named=True)), to_records(found))
     return Checked(cases, found, [map_id], len(maps), log.n_cases - len(cases))
+
+
+def _text_of(part: ProcessPart) -> str:
+    """What the maps were read from, to keep with what was derived from them."""
+    files = [f for path in part.maps for f in (sorted(path.glob("*.y*ml")) if path.is_dir() else [path])]
+    texts = [f.read_text(encoding="utf-8") for f in [*files, *([part.flows] if part.flows else [])]]
+    return "\n---\n".join(texts) or f"# learnt from {part.log.name}\n"
 
 
 def _references(log: EventLog, maps: Sequence[ProcessMap]) -> tuple[References | None, list[str] | None]:

@@ -30,6 +30,7 @@ class ProcessPart(_Part):
     log: Path
     maps: list[Path] = Field(default=[], description="process maps, or folders of them")
     flows: Path | None = Field(default=None, description="a JSON file of reference flows to import as maps")
+    ignore: list[str] = Field(default=[], description="activities that imported flows look past")
 
 
 class RatingOutcome(_Part):

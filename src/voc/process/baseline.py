@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from voc.process.clocks import seconds, with_steps
+from voc.process.clocks import seconds, step_times, with_steps
 from voc.process.findings import Finding, from_slips, merge
 from voc.process.maps import ProcessMap, Step
 from voc.process.sequences import SequenceModel, Trace
@@ -86,8 +86,8 @@ def _learn_limits(events: pl.DataFrame, names: Sequence[str]) -> ProcessMap:
         waited=pl.when(~pl.col("new_case")).then(seconds(pl.col("timestamp") - pl.col("timestamp").shift(1))),
         handed=~pl.col("new_case") & (pl.col("resource") != pl.col("resource").shift(1)),
     )
-    handed = _limits_by_step(rows.filter("handed"))
-    kept = _limits_by_step(rows.filter(~pl.col("handed").fill_null(value=False)))
+    handed = _limits_by_step(rows.filter("handed"), "waited")
+    visited = _limits_by_step(step_times(rows), "took")
     cases = rows.group_by("case_id", maintain_order=True).agg(
         took=seconds(pl.col("timestamp").last() - pl.col("timestamp").first()),
         end=pl.col("step").last(),
@@ -98,7 +98,7 @@ def _learn_limits(events: pl.DataFrame, names: Sequence[str]) -> ProcessMap:
     return ProcessMap(
         name=NAME,
         steps=tuple(
-            Step(name, (name,), service_level_s=kept.get(name), handoff_limit_s=handed.get(name))
+            Step(name, (name,), service_level_s=visited.get(name), handoff_limit_s=handed.get(name))
             for name in names
         ),
         end=end,
@@ -108,10 +108,10 @@ def _learn_limits(events: pl.DataFrame, names: Sequence[str]) -> ProcessMap:
     )
 
 
-def _limits_by_step(rows: pl.DataFrame) -> dict[str, float]:
+def _limits_by_step(rows: pl.DataFrame, column: str) -> dict[str, float]:
     found = {}
-    for (step,), group in rows.filter(pl.col("waited").is_not_null()).group_by("step"):
-        limit = _limit(group["waited"])
+    for (step,), group in rows.group_by("step"):
+        limit = _limit(group[column])
         if limit is not None:
             found[str(step)] = limit
     return found

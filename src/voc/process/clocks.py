@@ -84,26 +84,35 @@ def _handoff_delays(
     )
 
 
-def _late_steps(events: pl.DataFrame, process_map: ProcessMap, limits: dict[str, float]) -> pl.DataFrame:
+def step_times(events: pl.DataFrame) -> pl.DataFrame:
+    """One row for each visit of a step: how many seconds it `took`, and the event that started its clock.
+
+    The clock of a step starts when the step before it ended; for a case's first step, with its own
+    first event. Takes events that `with_steps` prepared; the row is the visit's last event.
+    """
+
+    def held(first: pl.Expr, otherwise: str) -> pl.Expr:
+        start = pl.when("new_case").then(first).otherwise(pl.col(otherwise).shift(1))
+        return pl.when("begins").then(start).forward_fill()
+
     begins = pl.col("new_case") | (pl.col("step") != pl.col("step").shift(1))
-    # The clock of a step starts when the step before it ended; for a case's first step, with its own
-    # first event.
-    held = pl.when("begins")
     return (
         events.with_columns(begins=begins)
         .with_columns(
             ends=pl.col("begins").shift(-1, fill_value=True),
-            since=held.then(pl.when("new_case").then("timestamp").otherwise(pl.col("timestamp").shift(1)))
-            .forward_fill(),
-            before=held.then(pl.when("new_case").then("position").otherwise(pl.col("position").shift(1)))
-            .forward_fill(),
-            from_step=held.then(pl.when("new_case").then(pl.lit("")).otherwise(pl.col("step").shift(1)))
-            .forward_fill(),
+            since=held(pl.col("timestamp"), "timestamp"),
+            before=held(pl.col("position"), "position"),
+            from_step=held(pl.lit(""), "step"),
         )
         .filter("ends")
-        .with_columns(
-            took=seconds(pl.col("timestamp") - pl.col("since")), limit=_limits(limits, None)
-        )
+        .with_columns(took=seconds(pl.col("timestamp") - pl.col("since")))
+    )
+
+
+def _late_steps(events: pl.DataFrame, process_map: ProcessMap, limits: dict[str, float]) -> pl.DataFrame:
+    return (
+        step_times(events)
+        .with_columns(limit=_limits(limits, None))
         .filter(pl.col("took") > _stretched(pl.col("limit"), process_map))
         .select(
             "case_id",
@@ -112,9 +121,13 @@ def _late_steps(events: pl.DataFrame, process_map: ProcessMap, limits: dict[str,
             pl.when(pl.col("from_step") != "").then("from_step").alias("from_step"),
             "timestamp",
             (pl.col("took") - pl.col("limit")).alias("magnitude_s"),
-            pl.concat_list("before", "position").list.unique(maintain_order=True).alias("event_index"),
+            _indices("before", "position"),
         )
     )
+
+
+def _indices(first: str, last: str) -> pl.Expr:
+    return pl.concat_list(first, last).list.unique(maintain_order=True).alias("event_index")
 
 
 def _whole_cases(events: pl.DataFrame, process_map: ProcessMap, now: datetime) -> list[pl.DataFrame]:
@@ -141,7 +154,7 @@ def _whole_cases(events: pl.DataFrame, process_map: ProcessMap, now: datetime) -
                 pl.lit(None, pl.String).alias("from_step"),
                 passed.alias("timestamp"),
                 (pl.col("took") - level).alias("magnitude_s"),
-                pl.concat_list("at_first", "at_last").list.unique(maintain_order=True).alias("event_index"),
+                _indices("at_first", "at_last"),
             )
         )
     if (rest := process_map.stalled_s) is not None:

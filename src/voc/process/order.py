@@ -98,10 +98,13 @@ class _Flow:
     def step_logs(self, trace: Trace, start: int = 0, stop: int | None = None) -> list[float]:
         padded = (START, *trace, END)
         stop = len(trace) + 1 if stop is None else stop
-        return [0.0 if self.follows(padded[at], padded[at + 1]) else _FORBIDDEN for at in range(start, stop)]
+        return [0.0 if self._allows(padded[at], padded[at + 1]) else _FORBIDDEN for at in range(start, stop)]
 
-    def follows(self, left: int, right: int) -> bool:
-        """Whether the flow allows the move; the end of a case that is not finished is free."""
+    def pair_log(self, left: int, right: int) -> float:
+        """0 where the flow allows the move, else -inf."""
+        return 0.0 if self._allows(left, right) else -math.inf
+
+    def _allows(self, left: int, right: int) -> bool:
         if left == START:
             return not self._start or right in self._start
         if right == END:

@@ -37,6 +37,12 @@ class SequenceModel:
         self.rows: dict[Trace, _Row] = {
             context: (sum(row.values()), len(row), dict(row)) for context, row in counts.items()
         }
+        self._pairs = {
+            (context[0], step): math.log(n / total)
+            for context, (total, _, row) in self.rows.items()
+            if len(context) == 1
+            for step, n in row.items()
+        }
         self._before = {step: (sum(row.values()), row) for step, row in before.items()}
         self.share_new = max(1, sum(n == 1 for n in self.variants.values())) / max(1, self.n_cases)
         most = max(self.variants.values(), default=0) / max(1, self.n_cases)
@@ -62,10 +68,9 @@ class SequenceModel:
         """The model as `trace` should be judged by: without its own cases where `left_out`."""
         return View(self, trace if left_out else None)
 
-    def follows(self, left: int, right: int) -> bool:
-        """Whether any case has `right` just after `left`."""
-        row = self.rows.get((left,))
-        return row is not None and right in row[2]
+    def pair_log(self, left: int, right: int) -> float:
+        """log of the share of cases at `left` that go on to `right`; -inf where none does."""
+        return self._pairs.get((left, right), -math.inf)
 
     def fillers(self, left: int, right: int, *, max_steps: int = 3, width: int = 3) -> list[Trace]:
         """Usual ways from `left` to `right`: blocks of one to `max_steps` steps that lie between them."""

@@ -7,9 +7,11 @@ own right only where it is seen more often than slips could ever bring about. So
 Kernighan, Church and Gale 1990; of the kinds of slip: Nolle et al. 2019 (BINet), section 5.
 """
 
+import heapq
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 from voc.process.sequences import END, ORDER, START, Trace
@@ -18,6 +20,8 @@ MAX_SLIPS = 4  # in one case; beyond that it follows no known way at all
 MAX_BLOCK = 3  # steps in one slip
 MAX_SHIFT = 12  # places a moved block may have come from
 WEAKEST = 4  # transitions looked at in each round, the most surprising first
+TRIED = 16  # candidates weighed in full in each round
+_RARE = -15.0  # log P of a pair never seen
 _WEAK = math.log(0.05)  # a slip leaves at least one transition this rare
 
 
@@ -39,17 +43,32 @@ class Slip:
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """A candidate U: `kept` tells for each of its steps the position in T, or -1."""
+    """A candidate: take out the steps `start` to `stop`, or, for a skip, put `block` back at `start`.
+
+    For a move the block goes to place `to` of what is left.
+    """
 
     kind: str
-    steps: Trace
-    kept: tuple[int, ...]
-    trace: Trace
-    at: int
-    same_head: int
-    same_tail: int
+    block: Trace
+    start: int
+    stop: int
+    to: int
     log_chance: float
-    touched: tuple[int, ...]
+
+    def apply(self, old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...]:
+        """`old` without the slip; `new` stands for the steps of a skip."""
+        if self.kind == "skip":
+            return old[: self.start] + new + old[self.start :]
+        rest = old[: self.start] + old[self.stop :]
+        if self.kind != "move":
+            return rest
+        return rest[: self.to] + old[self.start : self.stop] + rest[self.to :]
+
+    def changed(self, n: int) -> tuple[int, int]:
+        """How many steps at the head and at the tail of a trace of `n` keep their place."""
+        if self.kind == "move":
+            return min(self.to, self.start), n - max(self.to + len(self.block), self.stop)
+        return self.start, n - self.stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +99,8 @@ class Model(Protocol):
     def view(self, trace: Trace, *, left_out: bool) -> View:
         """The model, without the cases of `trace` where `left_out`."""
 
-    def follows(self, left: int, right: int) -> bool:
-        """Whether `right` is ever seen, or allowed, just after `left`."""
+    def pair_log(self, left: int, right: int) -> float:
+        """log P of `right` just after `left`, -inf where that is never seen or not allowed."""
 
     def fillers(self, left: int, right: int, *, max_steps: int = MAX_BLOCK) -> list[Trace]:
         """Usual ways from one step to another."""
@@ -101,29 +120,32 @@ def explain(trace: Trace, model: Model) -> Explanation:
         slips.append(_slip(edit, places, len(trace), score + spent - best))
         best = score + spent
         spent += edit.log_chance
-        current, places = edit.trace, edit.kept
+        current = edit.apply(current, edit.block)
+        places = edit.apply(places, (-1,) * len(edit.block))
     return Explanation(tuple(slips), current, places)
 
 
 def _best_edit(
     trace: Trace, places: tuple[int, ...], view: View, model: Model
 ) -> tuple[_Edit, float] | None:
+    n = len(trace)
     logs = view.step_logs(trace)
     weak = sorted((at for at, log in enumerate(logs) if log < _WEAK), key=lambda at: logs[at])[:WEAKEST]
     sums = [0.0]
     for log in logs:
         sums.append(sums[-1] + log)
     best: tuple[_Edit, float] | None = None
-    seen: set[Trace] = set()
-    for edit in _edits(trace, places, sorted(weak), model):
-        if edit.trace in seen or not edit.trace or edit.trace == trace:
+    candidates = heapq.nlargest(TRIED, _edits(trace, places, weak, model), key=lambda pair: pair[0])
+    for _, edit in candidates:
+        usual = edit.apply(trace, edit.block)
+        if not usual or usual == trace:
             continue
-        seen.add(edit.trace)
         # Steps that see only unchanged steps behind them keep their probability.
-        stop = min(len(edit.trace) + 1, len(edit.trace) + 1 - edit.same_tail + ORDER)
-        ngram = sums[edit.same_head] + sum(view.step_logs(edit.trace, edit.same_head, stop))
-        ngram += sums[-1] - sums[len(trace) + 1 - (len(edit.trace) + 1 - stop)]
-        score = view.log_share(edit.trace, ngram) + edit.log_chance
+        head, tail = edit.changed(n)
+        stop = min(len(usual) + 1, len(usual) - tail + ORDER)
+        ngram = sums[head] + sum(view.step_logs(usual, head, stop))
+        ngram += sums[-1] - sums[n - len(usual) + stop]
+        score = view.log_share(usual, ngram) + edit.log_chance
         if best is None or score > best[1] + 1e-9:
             best = (edit, score)
     return best
@@ -131,39 +153,43 @@ def _best_edit(
 
 def _edits(
     trace: Trace, places: tuple[int, ...], weak: list[int], model: Model
-) -> Iterator[_Edit]:
-    """Candidates that mend one of the weak transitions (into position `at`) and join only what may be."""
+) -> Iterator[tuple[float, _Edit]]:
+    """Candidates that mend a weak transition (into position `at`), each with what neighbours alone say.
+
+    That is the log P gained at the joints, pair by pair, plus the log chance of the slip: cheap, and
+    good enough to choose which candidates to weigh in full.
+    """
     n = len(trace)
+    pair_log = model.pair_log
+    padded = (START, *trace, END)  # trace[at] is padded[at + 1]
+    joints = [max(pair_log(left, right), _RARE) for left, right in pairwise(padded)]
     for at in weak:
-        left = trace[at - 1] if at else START
-        right = trace[at] if at < n else END
-        for block in model.fillers(left, right):
-            usual = trace[:at] + block + trace[at:]
-            kept = places[:at] + (-1,) * len(block) + places[at:]
-            chance = -math.log(_n_blocks(len(usual)))
-            yield _Edit("skip", block, kept, usual, at, at, n + 1 - at, chance, ())
-    for start, end in _blocks(weak, n):
-        block, rest = trace[start:end], trace[:start] + trace[end:]
-        touched, kept = places[start:end], places[:start] + places[end:]
-        size = len(rest)
-        before, after = trace[start - 1] if start else START, trace[end] if end < n else END
-        if -1 in touched or not model.follows(before, after):
+        for block in model.fillers(padded[at], padded[at + 1]):
+            way = (padded[at], *block, padded[at + 1])
+            gain = sum(max(pair_log(left, right), _RARE) for left, right in pairwise(way)) - joints[at]
+            chance = -math.log(_n_blocks(n + len(block)))
+            yield gain + chance, _Edit("skip", block, at, at, at, chance)
+    for start, stop in _blocks(weak, n):
+        closed = pair_log(padded[start], padded[stop + 1])
+        if closed == -math.inf or -1 in places[start:stop]:
             continue
+        block, rest = trace[start:stop], trace[:start] + trace[stop:]
+        size = len(rest)
+        inside = sum(joints[start + 1 : stop])
+        taken = closed - joints[start] - inside - joints[stop]
         again = all(step in rest for step in block)
         chance = -len(block) * math.log((size + 1) * model.n_steps)
         if again and size:
             chance = max(chance, -math.log(_n_blocks(size) * size))
-        kind = "repeat" if again else "insert"
-        yield _Edit(kind, block, kept, rest, start, start, n + 1 - end, chance, touched)
+        yield taken + chance, _Edit("repeat" if again else "insert", block, start, stop, start, chance)
         chance = -math.log(_n_moves(n))
         for to in range(max(0, start - MAX_SHIFT), min(size, start + MAX_SHIFT) + 1):
-            before, after = rest[to - 1] if to else START, rest[to] if to < size else END
-            if to == start or not (model.follows(before, block[0]) and model.follows(block[-1], after)):
-                continue
-            usual = rest[:to] + block + rest[to:]
-            moved = kept[:to] + touched + kept[to:]
-            head, tail = min(to, start), n + 1 - max(to + len(block), end)
-            yield _Edit("move", block, moved, usual, to, head, tail, chance, touched)
+            left, right = rest[to - 1] if to else START, rest[to] if to < size else END
+            joined = pair_log(left, block[0]) + pair_log(block[-1], right)
+            if to != start and joined > -math.inf:
+                opened = max(pair_log(left, right), _RARE)
+                gain = taken + inside + joined - opened
+                yield gain + chance, _Edit("move", block, start, stop, to, chance)
 
 
 def _blocks(weak: list[int], n: int) -> Iterator[tuple[int, int]]:
@@ -190,7 +216,8 @@ def _n_moves(n: int) -> int:
 
 def _slip(edit: _Edit, places: tuple[int, ...], n_events: int, gain: float) -> Slip:
     if edit.kind != "skip":
-        return Slip(edit.kind, edit.steps, edit.touched, edit.touched[0] - 1, gain)
-    before = next((place for place in reversed(places[: edit.at]) if place >= 0), -1)
-    after = next((place for place in places[edit.at :] if place >= 0), n_events - 1)
-    return Slip("skip", edit.steps, (after,), before, gain)
+        touched = places[edit.start : edit.stop]
+        return Slip(edit.kind, edit.block, touched, touched[0] - 1, gain)
+    before = next((place for place in reversed(places[: edit.start]) if place >= 0), -1)
+    after = next((place for place in places[edit.start :] if place >= 0), n_events - 1)
+    return Slip("skip", edit.block, (after,), before, gain)

@@ -1,38 +1,40 @@
-"""Changes (deployments, policies, campaigns, outages) in the database."""
+"""Changes in the database: releases, policy changes, campaigns and outages."""
 
 import json
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, text
 
 from voc.records import Change
-from voc.store.tables import change
+from voc.store.copying import stage
 
 
 def save_changes(conn: Connection, changes: Iterable[Change]) -> int:
-    """Store changes by id; one that is there takes the new title, times and scope. Returns how many."""
-    rows = [
-        {
-            "id": c.id, "title": c.title, "kind": c.kind, "started_at": c.started_at, "ended_at": c.ended_at,
-            "scope": json.dumps(dict(c.scope)), "external": c.external,
-        }
+    """Store changes; one with a known id takes the new values. Returns how many are new."""
+    columns = "id title kind started_at ended_at scope external".split()
+    rows = (
+        (c.id, c.title, c.kind, c.started_at, c.ended_at, json.dumps(dict(c.scope)), c.external)
         for c in changes
-    ]  # fmt: skip
-    if rows:
-        conn.execute(
-            text(
-                "INSERT INTO change (id, title, kind, started_at, ended_at, scope, external) "
-                "VALUES (:id, :title, :kind, :started_at, :ended_at, CAST(:scope AS jsonb), :external) "
-                "ON CONFLICT (id) DO UPDATE SET title = excluded.title, kind = excluded.kind, "
-                "started_at = excluded.started_at, ended_at = excluded.ended_at, scope = excluded.scope, "
-                "external = excluded.external"
-            ),
-            rows,
+    )
+    stage(conn, "change", columns, rows)
+    names = ", ".join(columns)
+    updates = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
+    n_new: int = conn.execute(
+        text(
+            f"WITH saved AS (INSERT INTO change ({names}) SELECT DISTINCT ON (id) {names} "  # noqa: S608
+            f"FROM staged_change ORDER BY id ON CONFLICT (id) DO UPDATE SET {updates} "
+            "RETURNING (xmax = 0) AS is_new) SELECT count(*) FILTER (WHERE is_new) FROM saved"
         )
-    return len(rows)
+    ).scalar_one()
+    return n_new
 
 
 def list_changes(conn: Connection) -> list[Change]:
-    """All changes, oldest first."""
-    rows = conn.execute(select(change).order_by(change.c.started_at, change.c.id))
-    return [Change(r.id, r.title, r.started_at, r.ended_at, r.kind, r.scope, r.external) for r in rows]
+    """All changes by start."""
+    rows = conn.execute(
+        text(
+            "SELECT id, title, started_at, ended_at, kind, scope, external FROM change "
+            "ORDER BY started_at, id"
+        )
+    )
+    return [Change(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""Processes in the database: maps, cases with their events and deviations, and changes."""
+"""Processes in the database: maps, cases with their events and deviations."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ import polars as pl
 from sqlalchemy import Connection, text
 
 from voc.errors import InputError, StoreError
-from voc.records import Change, Deviation, Event
+from voc.records import Deviation, Event
 from voc.store.copying import stage
 
 CASE_COLUMNS: Final = "case_id customer_ref segment channel region started_at ended_at attributes".split()
@@ -265,34 +265,3 @@ def read_events(conn: Connection, map_id: int, case_id: str) -> list[Event]:
         {"map_id": map_id, "case_id": case_id},
     )
     return [Event(*row) for row in rows]
-
-
-def save_changes(conn: Connection, changes: Iterable[Change]) -> int:
-    """Store changes; one with a known id takes the new values. Returns how many are new."""
-    columns = "id title kind started_at ended_at scope external".split()
-    rows = (
-        (c.id, c.title, c.kind, c.started_at, c.ended_at, json.dumps(dict(c.scope)), c.external)
-        for c in changes
-    )
-    stage(conn, "change", columns, rows)
-    names = ", ".join(columns)
-    updates = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
-    n_new: int = conn.execute(
-        text(
-            f"WITH saved AS (INSERT INTO change ({names}) SELECT DISTINCT ON (id) {names} "  # noqa: S608
-            f"FROM staged_change ORDER BY id ON CONFLICT (id) DO UPDATE SET {updates} "
-            "RETURNING (xmax = 0) AS is_new) SELECT count(*) FILTER (WHERE is_new) FROM saved"
-        )
-    ).scalar_one()
-    return n_new
-
-
-def list_changes(conn: Connection) -> list[Change]:
-    """All changes by start."""
-    rows = conn.execute(
-        text(
-            "SELECT id, title, started_at, ended_at, kind, scope, external FROM change "
-            "ORDER BY started_at, id"
-        )
-    )
-    return [Change(*row) for row in rows]
