@@ -32,12 +32,15 @@ def with_conversations(feedback: Iterable[Feedback]) -> Iterator[Feedback]:
 def conversation_of(turns: list[Feedback]) -> Feedback:
     """The whole of one conversation from its customer's turns, in order."""
     first = turns[0]
+    # Readers put a response's ratings on one of its turns, so that averages do not count them twice.
+    ratings = next((turn.ratings for turn in turns if turn.ratings), ())
     languages = [turn.language for turn in turns if turn.language]
     return replace(
         first,
         external_id=str(first.conversation_id),
         text="\n".join(turn.text for turn in turns),
         turn_index=None,
+        ratings=ratings,
         language=max(set(languages), key=languages.count) if languages else None,
         meta={**first.meta, "n_customer_turns": len(turns)},
     )
