@@ -63,6 +63,8 @@ def sentiment(
 ) -> list[Sentiment]:
     """Sentiment that a model found, by interval and group, in their order.
 
+    Counted are verbatims and conversations as wholes, never their turns: a long chat is one voice.
+
     Parameters
     ----------
     interval : one of `INTERVALS` (weeks start on Monday, all in UTC); None: the whole span at once
@@ -101,7 +103,7 @@ def sentiment(
                 count(*) FILTER (WHERE s.sentiment = 'positive') AS n_positive,
                 count(*) FILTER (WHERE s.frustration_flag) AS n_frustrated
             FROM feedback f JOIN score s ON s.feedback_id = f.id AND s.model_id = :model_id
-            WHERE s.supported AND f.duplicate_of IS NULL AND {CUSTOMER_SPOKE}
+            WHERE s.supported AND f.duplicate_of IS NULL AND f.turn_index IS NULL AND {CUSTOMER_SPOKE}
                 AND (CAST(:start AS timestamptz) IS NULL OR f.occurred_at >= :start)
                 AND (CAST(:end AS timestamptz) IS NULL OR f.occurred_at < :end){where}
             GROUP BY {", ".join(map(str, range(1, len(keys) + 1)))}
