@@ -51,7 +51,9 @@ def _seconds(start: datetime, stop: datetime) -> float:
 
 
 def _handoffs(rows: list[_Row], process_map: ProcessMap) -> Iterator[TimedFinding]:
-    limits = {step.name: step.handoff_limit_s for step in process_map.steps if step.handoff_limit_s is not None}
+    limits = {
+        step.name: step.handoff_limit_s for step in process_map.steps if step.handoff_limit_s is not None
+    }
     for before, row in zip(rows, rows[1:], strict=False):
         limit = limits.get(row.step, process_map.handoff_limit_s)
         if limit is None or None in (before.resource, row.resource) or before.resource == row.resource:

@@ -24,9 +24,7 @@ def with_steps(events: pl.DataFrame, process_map: ProcessMap) -> pl.DataFrame:
         events = events.filter(~pl.col("activity").is_in(list(process_map.ignore)))
     renamed = {name: step for name, step in process_map.step_of().items() if name != step}
     step = pl.col("activity").replace(renamed) if renamed else pl.col("activity")
-    return events.with_columns(
-        step=step, new_case=pl.col("case_id").ne_missing(pl.col("case_id").shift(1))
-    )
+    return events.with_columns(step=step, new_case=pl.col("case_id").ne_missing(pl.col("case_id").shift(1)))
 
 
 def find_waits(events: pl.DataFrame, process_map: ProcessMap, now: datetime) -> pl.DataFrame:
@@ -58,9 +56,7 @@ def _limits(limits: dict[str, float], default: float | None) -> pl.Expr:
     return pl.col("step").replace_strict(names, values, default=default, return_dtype=pl.Float64)
 
 
-def _handoff_delays(
-    events: pl.DataFrame, process_map: ProcessMap, limits: dict[str, float]
-) -> pl.DataFrame:
+def _handoff_delays(events: pl.DataFrame, process_map: ProcessMap, limits: dict[str, float]) -> pl.DataFrame:
     before = pl.col("timestamp").shift(1)
     return (
         events.with_columns(
@@ -141,7 +137,11 @@ def _whole_cases(events: pl.DataFrame, process_map: ProcessMap, now: datetime) -
     )
     found = []
     if (level := process_map.service_level_s) is not None:
-        until = pl.when("closed").then("last").otherwise(pl.max_horizontal("last", pl.lit(now, FOUND["timestamp"])))
+        until = (
+            pl.when("closed")
+            .then("last")
+            .otherwise(pl.max_horizontal("last", pl.lit(now, FOUND["timestamp"])))
+        )
         limit = process_map.tolerance.stretch(level)
         passed = pl.when("closed").then("last").otherwise(pl.col("first") + _span(limit))
         found.append(

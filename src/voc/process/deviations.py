@@ -94,7 +94,9 @@ def find_case_deviations(
 
 def to_records(found: pl.DataFrame) -> list[Deviation]:
     """Rows of `find_deviations` as records."""
-    return [Deviation(**{**row, "event_index": tuple(row["event_index"])}) for row in found.iter_rows(named=True)]
+    return [
+        Deviation(**{**row, "event_index": tuple(row["event_index"])}) for row in found.iter_rows(named=True)
+    ]
 
 
 def assign_maps(log: pl.DataFrame, maps: Sequence[Reference]) -> list[list[str]]:
@@ -242,8 +244,6 @@ def _check_case(events: list[Event], reference: Reference, now: datetime | None)
             if not (basis == "baseline" and one.kind == "sla_breach" and one.events in handoffs)
         ]
     return [
-        Deviation(
-            events[0].case_id, *values, basis, owners.get(values[1], limits.owner), limits.process
-        )
+        Deviation(events[0].case_id, *values, basis, owners.get(values[1], limits.owner), limits.process)
         for values in found
     ]

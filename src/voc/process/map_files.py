@@ -39,7 +39,10 @@ def read_maps(path: str | Path) -> list[ProcessMap]:
     names = [one.process for one in maps]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise MapError(
-            f"'{twice}' is given twice", file=str(path), field="name", remedy="rename one or raise its version"
+            f"'{twice}' is given twice",
+            file=str(path),
+            field="name",
+            remedy="rename one or raise its version",
         )
     return maps
 

@@ -77,7 +77,9 @@ class _Flow:
                 one.kind,
                 one.step,
                 one.from_step,
-                walk.events(one.events) if one.kind != "skipped_step" else walk.visits[one.events[0]].events[:1],
+                walk.events(one.events)
+                if one.kind != "skipped_step"
+                else walk.visits[one.events[0]].events[:1],
                 None if one.since is None else walk.visits[one.since].events[-1],
             )
             for one in found

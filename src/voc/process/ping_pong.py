@@ -15,7 +15,9 @@ def find_ping_pong(events: pl.DataFrame, most: int) -> pl.DataFrame:
     turns = (
         events.filter(pl.col("resource").is_not_null())
         .with_columns(same_case=pl.col("case_id") == pl.col("case_id").shift(1))
-        .filter(~pl.col("same_case").fill_null(value=False) | (pl.col("resource") != pl.col("resource").shift(1)))
+        .filter(
+            ~pl.col("same_case").fill_null(value=False) | (pl.col("resource") != pl.col("resource").shift(1))
+        )
         .select("case_id", "step", "resource", "timestamp", "position")
         .with_row_index("turn")
         .with_columns(
@@ -57,4 +59,3 @@ def find_ping_pong(events: pl.DataFrame, most: int) -> pl.DataFrame:
         },
         schema=FOUND,
     )
-

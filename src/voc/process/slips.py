@@ -125,9 +125,7 @@ def explain(trace: Trace, model: Model) -> Explanation:
     return Explanation(tuple(slips), current, places)
 
 
-def _best_edit(
-    trace: Trace, places: tuple[int, ...], view: View, model: Model
-) -> tuple[_Edit, float] | None:
+def _best_edit(trace: Trace, places: tuple[int, ...], view: View, model: Model) -> tuple[_Edit, float] | None:
     n = len(trace)
     logs = view.step_logs(trace)
     weak = sorted((at for at, log in enumerate(logs) if log < _WEAK), key=lambda at: logs[at])[:WEAKEST]

@@ -36,7 +36,9 @@ def read_xes(data: bytes, *, file: str | None = None) -> pl.DataFrame:
                 rows.extend(_trace_rows(node, n_traces, len(rows), file))
                 node.clear()
     except ParseError as error:
-        raise LogError(f"is not well-formed XML ({error})", file=file, remedy="export the log again") from error
+        raise LogError(
+            f"is not well-formed XML ({error})", file=file, remedy="export the log again"
+        ) from error
     except DefusedXmlException as error:
         raise LogError(
             "declares XML entities or a DTD, which a log does not need",
