@@ -203,7 +203,7 @@ def test_an_export_beyond_the_tolerance_leaves_nothing_behind(finished, tmp_path
     folder, _ = finished
     monkeypatch.setattr(export, "MAX_MEAN_DIFFERENCE", 0.0)
 
-    with pytest.raises(BundleError, match="beyond the tolerance.*nothing was exported"):
+    with pytest.raises(BundleError, match=r"beyond the tolerance.*nothing was exported"):
         export.export_bundle(folder / "run", name="x", version="1", output=tmp_path / "out")
 
     assert list((tmp_path / "out").iterdir()) == []

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from voc.pipeline.spec import ProcessPart
 from voc.process.deviations import References, assign_maps, find_deviations, to_records
-from voc.process.flows import import_flows
+from voc.process.flows import read_flows
 from voc.process.logs import EventLog, read_log
 from voc.process.map_files import read_maps
 from voc.process.maps import ProcessMap
@@ -53,7 +53,7 @@ def check_process(engine: Engine, name: str, part: ProcessPart) -> Checked:
     log = read_log(part.log)
     maps = [one for path in part.maps for one in read_maps(path)]
     if part.flows is not None:
-        maps += import_flows(part.flows, ignore=part.ignore)
+        maps += read_flows(part.flows, end=part.flows_end)
     references, taken = _references(log, maps)
     events = log.events.filter(pl.col("case_id").is_in(taken)) if taken is not None else log.events
     found = find_deviations(events, references)

@@ -30,7 +30,7 @@ class ProcessPart(_Part):
     log: Path
     maps: list[Path] = Field(default=[], description="process maps, or folders of them")
     flows: Path | None = Field(default=None, description="a JSON file of reference flows to import as maps")
-    ignore: list[str] = Field(default=[], description="activities that imported flows look past")
+    flows_end: str | None = Field(default=None, description="the activity that ends a case of an imported flow")
 
 
 class RatingOutcome(_Part):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from voc.process.maps import END_TO_END, ProcessMap
 from voc.records import Event
@@ -54,7 +55,7 @@ def _handoffs(rows: list[_Row], process_map: ProcessMap) -> Iterator[TimedFindin
     limits = {
         step.name: step.handoff_limit_s for step in process_map.steps if step.handoff_limit_s is not None
     }
-    for before, row in zip(rows, rows[1:], strict=False):
+    for before, row in pairwise(rows):
         limit = limits.get(row.step, process_map.handoff_limit_s)
         if limit is None or None in (before.resource, row.resource) or before.resource == row.resource:
             continue

@@ -1,19 +1,20 @@
 """Waits against limits, for a whole log at once: handoff delays, breached service levels, stalled cases."""
 
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
 from voc.process.maps import END_TO_END, ProcessMap
 
 # What every part of a bulk check gives; `find_deviations` adds who says so.
-FOUND = {
-    "case_id": pl.String,
-    "kind": pl.String,
-    "step": pl.String,
-    "from_step": pl.String,
+FOUND: Final[dict[str, pl.DataType]] = {
+    "case_id": pl.String(),
+    "kind": pl.String(),
+    "step": pl.String(),
+    "from_step": pl.String(),
     "timestamp": pl.Datetime("us", "UTC"),
-    "magnitude_s": pl.Float64,
+    "magnitude_s": pl.Float64(),
     "event_index": pl.List(pl.Int64),
 }
 

@@ -6,8 +6,8 @@ are walked one by one. Both give the same deviations.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import polars as pl
 
@@ -20,7 +20,7 @@ from voc.process.order import MapOrder
 from voc.process.ping_pong import find_ping_pong
 from voc.records import Deviation, Event
 
-SCHEMA = FOUND | {"basis": pl.String, "owner": pl.String, "process": pl.String}
+SCHEMA: Final[dict[str, pl.DataType]] = FOUND | dict.fromkeys(("basis", "owner", "process"), pl.String())
 
 Reference = ProcessMap | Baseline
 References = Reference | Sequence[Reference] | Mapping[str, Reference]
@@ -79,7 +79,7 @@ def find_case_deviations(
         return []
     has_times = all(event.timestamp is not None for event in ordered)
     if has_times:
-        ordered.sort(key=lambda event: event.timestamp or datetime.max)
+        ordered.sort(key=lambda event: event.timestamp or datetime.min.replace(tzinfo=UTC))
         now = now or ordered[-1].timestamp
     attributes = _case_attributes(ordered[0].attributes)
     references = [maps] if isinstance(maps, ProcessMap | Baseline) else list(maps)

@@ -1,6 +1,6 @@
 """Times of an event log: text, dates or timestamps in, UTC timestamps out, or an error that names the row."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import polars as pl
 

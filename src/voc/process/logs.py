@@ -2,10 +2,12 @@
 
 import gzip
 import io
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -15,13 +17,13 @@ from voc.process.ocel import read_ocel
 from voc.process.xes import read_xes
 from voc.records import Event
 
-SCHEMA = {
-    "case_id": pl.String,
-    "activity": pl.String,
+SCHEMA: Final[dict[str, pl.DataType]] = {
+    "case_id": pl.String(),
+    "activity": pl.String(),
     "timestamp": TIME,
-    "resource": pl.String,
-    "attributes": pl.String,
-    "position": pl.Int64,
+    "resource": pl.String(),
+    "attributes": pl.String(),
+    "position": pl.Int64(),
 }
 # Column names that other tools write (PM4Py, Disco, Celonis): taken where ours is absent.
 ALIASES = {
@@ -195,8 +197,6 @@ def _rename(table: pl.DataFrame, file: str | None) -> pl.DataFrame:
 
 def log_of(events: Iterable[Event]) -> EventLog:
     """The log of events that are already records, in the order given."""
-    import json
-
     rows = [
         (
             event.case_id,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError  # noqa: S405  (types alone; defusedxml parses)
+from xml.etree.ElementTree import Element, ParseError  # types alone; defusedxml parses
 
 import polars as pl
 from defusedxml.common import DefusedXmlException

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from voc.process.clocks import FOUND, seconds
+from voc.process.clocks import FOUND
 
 
 def find_ping_pong(events: pl.DataFrame, most: int) -> pl.DataFrame:
@@ -54,7 +54,7 @@ def find_ping_pong(events: pl.DataFrame, most: int) -> pl.DataFrame:
             "step": told["step"],
             "from_step": before["step"],
             "timestamp": told["timestamp"],
-            "magnitude_s": pl.select(seconds(last["timestamp"] - before["timestamp"])).to_series(),
+            "magnitude_s": (last["timestamp"] - before["timestamp"]).dt.total_microseconds() / 1_000_000,
             "event_index": positions["event_index"],
         },
         schema=FOUND,
