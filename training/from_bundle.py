@@ -1,6 +1,6 @@
 """A bundle's int8 graph back into trainable weights: fine-tune what was shipped, without its torch files.
 
-Weights are int8 with one scale a channel (embedding tables: one scale), everything else is kept as
+Weights are int8 with one scale a channel (word embeddings: one a word), everything else is kept as
 floats, so reading them back loses nothing that the bundle still had. Each weight is found by the
 module that its node is named for: identical tensors are stored once, under any one's name.
 """
@@ -102,8 +102,11 @@ def _tensors(graph: Any) -> dict[str, Any]:
     """Every parameter of `VocModel` that the graph holds, by its name in the state dict."""
     stored = {tensor.name: tensor for tensor in graph.initializer}
     found: dict[str, Any] = {}
+    if "words_int8" in stored:  # one scale a word: see training.export.shrink_embedding
+        table, scale = (numpy_helper.to_array(stored[name]) for name in ("words_int8", "words_scale"))
+        found["encoder.embeddings.word_embeddings.weight"] = table.astype(np.float32) * scale
     for node in graph.node:
-        held = [name for name in node.input if name in stored]
+        held = [name for name in node.input if name in stored and not name.startswith("words_")]
         # A node fused from several keeps the last one's output, whose name has the module's path.
         for path in (node.name, node.output[0]):
             module = _module(path)

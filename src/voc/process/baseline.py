@@ -93,7 +93,7 @@ def _learn_limits(events: pl.DataFrame, names: Sequence[str]) -> ProcessMap:
         end=pl.col("step").last(),
         longest=pl.col("waited").max(),
     )
-    end = _usual_ends(rows, cases)
+    end = usual_ends(events)
     finished = cases.filter(pl.col("end").is_in(list(end)))
     return ProcessMap(
         name=NAME,
@@ -140,14 +140,17 @@ def _limit(waits: pl.Series) -> float | None:
     return None if limit >= math.log(NO_LIMIT) else math.exp(limit) - 1.0
 
 
-def _usual_ends(rows: pl.DataFrame, cases: pl.DataFrame) -> tuple[str, ...]:
+def usual_ends(events: pl.DataFrame) -> tuple[str, ...]:
     """Activities that finish a case: many cases end there, or most cases that have it end there."""
-    having = rows.group_by("step").agg(n=pl.col("case_id").n_unique())
-    ends = cases.group_by(step="end").agg(n_last=pl.len()).join(having, on="step")
-    usual = ends.filter(
-        (pl.col("n_last") >= USUAL_END * cases.height) | (pl.col("n_last") >= 0.5 * pl.col("n"))
+    having = events.group_by("activity").agg(n=pl.col("case_id").n_unique())
+    ends = events.group_by("case_id").agg(pl.col("activity").last())
+    usual = (
+        ends.group_by("activity")
+        .agg(n_last=pl.len())
+        .join(having, on="activity")
+        .filter((pl.col("n_last") >= USUAL_END * ends.height) | (pl.col("n_last") >= 0.5 * pl.col("n")))
     )
-    return tuple(sorted(usual["step"].to_list()))
+    return tuple(sorted(usual["activity"].to_list()))
 
 
 def _usual_ping_pong(rows: pl.DataFrame) -> int | None:

@@ -52,7 +52,7 @@ def _import_flow(name: str, flow: Any, *, case_attribute: str, end: str | None, 
     if not isinstance(graph, Mapping) or not graph:
         raise MapError("has no graph", file=file, field=name, remedy="give 'graph': {step: next step}")
     nexts: dict[str, str] = {str(step): str(after) for step, after in graph.items()}
-    nodes = [node for node in dict.fromkeys([*_walk(nexts), *nexts, *nexts.values()])]
+    nodes = list(dict.fromkeys([*_walk(nexts), *nexts, *nexts.values()]))
     steps = [node for node in nodes if node not in OUTCOMES | SHARED]
     asks = {step for step in steps if "_ask_" in step or step.startswith("ask_")}
     spine = [node for node in _walk(nexts) if node in steps]
@@ -102,17 +102,16 @@ def _walk(nexts: Mapping[str, str]) -> list[str]:
 
 def _reach(step: str, nexts: Mapping[str, str], branches: list[str], asks: set[str]) -> list[str]:
     """The steps that may come next: the one named, past questions whose answer was volunteered."""
-    found: dict[str, None] = {}
+    seen: dict[str, None] = {}
     open_nodes = [nexts[step]] if step in nexts else list(branches)
     while open_nodes:
         node = open_nodes.pop(0)
-        if node in found or node == step:
+        if node in seen or node == step:
             continue
-        if node not in SHARED:
-            found[node] = None
+        seen[node] = None
         if node in asks or node in SHARED:
             open_nodes += [nexts[node]] if node in nexts else branches
-    return list(found)
+    return [node for node in seen if node not in SHARED]
 
 
 def _only_way(node: str, before: str, nexts: Mapping[str, str]) -> bool:

@@ -7,8 +7,9 @@ from voc.process.findings import Finding, from_slips, merge
 from voc.process.maps import ProcessMap
 from voc.process.rules import Visit, Walk, check_counts, check_rules
 from voc.process.sequences import END, START, Trace
-from voc.process.slips import Explanation, explain
+from voc.process.slips import MAX_BLOCK, Explanation, explain
 
+_MOST_WAYS = 12  # in a dense flow there are too many ways for any one to say much
 _FORBIDDEN = math.log(1e-9)  # a move that the flow does not list
 
 
@@ -61,6 +62,7 @@ class _Flow:
         self._end = {code[name] for name in process_map.end}
         self._code = code
         self._closed = True
+        self._ways: dict[tuple[int, int], list[Trace]] = {}
         self.usual_log = 0.0
 
     def check(self, walk: Walk) -> list[Finding]:
@@ -116,9 +118,14 @@ class _Flow:
     def log_share(self, trace: Trace, ngram: float | None = None) -> float:
         return sum(self.step_logs(trace)) if ngram is None else ngram
 
-    def fillers(self, left: int, right: int, *, max_steps: int = 3) -> list[Trace]:
-        """Ways from `left` to `right` along the flow, through one to `max_steps` steps."""
-        found: list[Trace] = []
+    def fillers(self, left: int, right: int, *, max_steps: int = MAX_BLOCK) -> list[Trace]:
+        """Ways from `left` to `right` along the flow, the shortest ones through up to `max_steps` steps."""
+        found = self._ways.get((left, right))
+        if found is None:
+            found = self._ways[left, right] = self._find_ways(left, right, max_steps)
+        return found
+
+    def _find_ways(self, left: int, right: int, max_steps: int) -> list[Trace]:
         ways: list[Trace] = [()]
         for _ in range(max_steps):
             grown: list[Trace] = []
@@ -126,9 +133,11 @@ class _Flow:
                 here = way[-1] if way else left
                 nexts = self._start if here == START else self._next.get(here, set())
                 grown += [(*way, step) for step in sorted(nexts) if step not in way and step != right]
-            found += [way for way in grown if self._listed(way[-1], right)]
-            ways = grown[:200]  # a dense flow has too many ways for any one to say much
-        return found
+            found = [way for way in grown if self._leads(way[-1], right)]
+            if found:
+                return found[:_MOST_WAYS]
+            ways = grown[: _MOST_WAYS * _MOST_WAYS]
+        return []
 
-    def _listed(self, left: int, right: int) -> bool:
+    def _leads(self, left: int, right: int) -> bool:
         return left in self._end if right == END else right in self._next.get(left, set())
