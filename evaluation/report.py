@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from evaluation.faithfulness import measure_evidence
 from evaluation.page import heading, page, paragraph, print_table, reliability_plot, table
-from evaluation.sets import LabelledSet, data_folder, read_test_sets
+from evaluation.sets import NOT_NEGATIVE, LabelledSet, data_folder, read_test_sets
 from voc.classify.bundle import BINARY_LABELS, Bundle, load_bundle
 from voc.classify.model import Model
 from voc.classify.scorer import Scorer
@@ -67,12 +67,20 @@ def predict(bundle: Bundle, texts: list[str]) -> Predicted:
     return Predicted(sentiment, binary, binary >= thresholds)
 
 
+def is_right(s: LabelledSet, p: Predicted) -> NDArray[np.bool_]:
+    """Whether the sentiment said is the one wanted."""
+    said = p.sentiment.argmax(1)
+    right: NDArray[np.bool_] = np.where(s.sentiment == NOT_NEGATIVE, said != 0, s.sentiment == said)
+    return right
+
+
 def figures_of(s: LabelledSet, p: Predicted) -> dict[str, Callable[[Ints], float]]:
     """The figures of a set, each a function of the rows it is taken over."""
     y, pred = s.sentiment, p.sentiment.argmax(1)
     figures: dict[str, Callable[[Ints], float]] = {}
     if s.name == "checklist_mft":
-        figures["failure rate"] = lambda i: float((y[i] != pred[i]).mean())
+        right = is_right(s, p)
+        figures["failure rate"] = lambda i: float(1 - right[i].mean())
     elif s.name == "tweeteval_sentiment":
         figures["macro-recall"] = lambda i: macro_recall(y[i], pred[i], N)
     else:
@@ -107,7 +115,7 @@ def accuracy_rows(
 
 def calibration_rows(s: LabelledSet, p: Predicted) -> list[dict[str, Any]]:
     """ECE with interval, and Brier score, of sentiment and each binary label."""
-    correct = s.sentiment == p.sentiment.argmax(1)
+    correct = is_right(s, p)
     top = p.sentiment.max(1)
     heads = [("sentiment (winner)", correct, top)]
     if s.binary is not None:
@@ -139,7 +147,7 @@ def label_rows(s: LabelledSet, p: Predicted) -> list[dict[str, Any]]:
 
 def group_rows(s: LabelledSet, p: Predicted) -> list[dict[str, Any]]:
     """Share of right sentiment by capability or channel, and by length of text."""
-    right = s.sentiment == p.sentiment.argmax(1)
+    right = is_right(s, p)
     words = np.array([len(t.split()) for t in s.texts])
     groups = {f"{g}": np.array([h == g for h in s.groups or []]) for g in sorted(set(s.groups or [])) if g}
     groups |= {

@@ -151,7 +151,7 @@ def test_without_times_only_the_order_is_checked():
 
 def test_a_flow_tells_skipped_moved_and_repeated_steps_apart():
     steps = tuple(Step(name, (name,)) for name in "abcdef")
-    flow = {left: (right,) for left, right in zip("abcde", "bcdef", strict=True)}
+    flow = {left: (right,) for left, right in zip("abcde", "bcdef", strict=True)} | {"f": ()}
     process_map = ProcessMap("line", steps, start=("a",), flow=flow)
     assert kinds(found(case(*"abdef"), process_map)) == [("skipped_step", "c")]
     assert kinds(found(case(*"abcbcdef"), process_map)) == [("rework_loop", "b"), ("rework_loop", "c")]

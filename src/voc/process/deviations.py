@@ -15,7 +15,7 @@ from voc.process.baseline import Baseline, learn_baseline
 from voc.process.case_clocks import find_in_case
 from voc.process.clocks import FOUND, find_waits, with_steps
 from voc.process.findings import Finding
-from voc.process.maps import ProcessMap
+from voc.process.maps import END_TO_END, ProcessMap
 from voc.process.order import MapOrder
 from voc.process.ping_pong import find_ping_pong
 from voc.records import Deviation, Event
@@ -95,7 +95,14 @@ def find_case_deviations(
 def to_records(found: pl.DataFrame) -> list[Deviation]:
     """Rows of `find_deviations` as records."""
     return [
-        Deviation(**{**row, "event_index": tuple(row["event_index"])}) for row in found.iter_rows(named=True)
+        Deviation(
+            **{
+                **row,
+                "event_index": tuple(row["event_index"]),
+                "timestamp": row["timestamp"] and row["timestamp"].astimezone(UTC),
+            }
+        )
+        for row in found.iter_rows(named=True)
     ]
 
 
@@ -169,12 +176,16 @@ def _check_all(events: pl.DataFrame, reference: Reference, now: datetime | None)
 
 
 def _told_once(waits: pl.DataFrame) -> pl.DataFrame:
-    """Learned limits on a handoff and on the step after it judge one wait: the handoff tells it."""
-    handoffs = waits.filter(pl.col("kind") == "handoff_delay").select(
-        "case_id", "event_index", told=pl.lit(value=True)
-    )
-    told = pl.col("told").fill_null(value=False) & (pl.col("kind") == "sla_breach")
-    return waits.join(handoffs, on=["case_id", "event_index"], how="left").filter(~told).drop("told")
+    """Tell a wait that two learned limits judge only once.
+
+    A handoff tells the slow step after it, a stalled case its own length.
+    """
+    breach = pl.col("kind") == "sla_breach"
+    handoffs = waits.filter(pl.col("kind") == "handoff_delay").select("case_id", "event_index")
+    stalled = waits.filter(pl.col("kind") == "stalled")["case_id"]
+    twice = waits.filter(breach).join(handoffs, on=["case_id", "event_index"], how="semi")
+    whole = breach & (pl.col("step") == END_TO_END) & pl.col("case_id").is_in(stalled.to_list())
+    return waits.filter(~whole).join(twice, on=["case_id", "kind", "event_index"], how="anti")
 
 
 def _checker(reference: Reference) -> Baseline | MapOrder:
@@ -238,10 +249,13 @@ def _check_case(events: list[Event], reference: Reference, now: datetime | None)
     if now is not None:
         waits = find_in_case(events, limits, now)
         handoffs = {one.events for one in waits if one.kind == "handoff_delay"}
+        stalled = any(one.kind == "stalled" for one in waits)
         found += [
             (one.kind, one.step, one.from_step, one.timestamp, one.magnitude_s, one.events)
             for one in waits
-            if not (basis == "baseline" and one.kind == "sla_breach" and one.events in handoffs)
+            if basis == "map"
+            or one.kind != "sla_breach"
+            or not (one.events in handoffs or (stalled and one.step == END_TO_END))
         ]
     return [
         Deviation(events[0].case_id, *values, basis, owners.get(values[1], limits.owner), limits.process)

@@ -82,7 +82,6 @@ def discover_map(events: pl.DataFrame, name: str) -> tuple[ProcessMap, dict[str,
         flow={
             baseline.names[code]: tuple(baseline.names[after] for after in listed if after in flow[code])
             for code in listed
-            if flow[code]
         },
         unlisted_deviate=True,
         service_level_s=_nice(baseline.limits.service_level_s),

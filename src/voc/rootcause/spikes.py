@@ -18,6 +18,7 @@ MIN_RATIO = 1.3
 MIN_EXCESS = 5.0  # counts
 QUIET_DAYS = 2  # a spike is over after this many days back near the baseline
 ROUNDS = 4
+GROSS = 4.0  # standard deviations
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,9 @@ def _scan(series: Series, external: Sequence[tuple[float, float, str | None]], a
     threshold = alpha / (n * OVERLAP)
     windows: list[tuple[int, int, float]] = []
     breaks: list[int] = []
-    flagged = shaded
+    # A burst in a short series would raise its own baseline and dispersion: the grossest days sit out
+    # the first fit, and come back unless they are found to be spikes.
+    flagged = shaded | _gross(series.counts)
     for _ in range(ROUNDS):
         baseline = fit_baseline(series.counts, weekday, flagged, breaks)
         found = _windows(series.counts, baseline, shaded, threshold)
@@ -92,6 +95,16 @@ def _scan(series: Series, external: Sequence[tuple[float, float, str | None]], a
             flagged[a : b + 1] = True
     spikes = tuple(_describe(series, baseline, *window) for window in windows)
     return Scanned(series, baseline, spikes, flagged)
+
+
+def _gross(counts: Floats) -> Bools:
+    """Days far above the median on the scale where counts have like variance (Anscombe, 1948)."""
+    z = 2 * np.sqrt(counts + 0.375)
+    away = z - np.median(z)
+    # 1.4826 times the median deviation is the standard deviation of a normal; at least that of a Poisson.
+    scale = max(1.0, 1.4826 * float(np.median(np.abs(away))))
+    result: Bools = away > GROSS * scale
+    return result
 
 
 def _windows(
