@@ -5,7 +5,7 @@
 
 Both files (CSV, JSON Lines, Parquet) need `text`; judged columns (`sentiment`, `frustration`,
 `signals`) add calibration. Three families of tests share the level: inputs (kernel two-sample test of
-embeddings), mix (exact test of each label's share) and calibration (truth less probability); within
+embeddings), mix (exact test of each label's share, said and judged) and calibration (truth less probability); within
 each, over all labels and segments, Holm's correction holds the chance of one false alarm.
 """
 
@@ -126,8 +126,12 @@ def _inputs(a: Sample, b: Sample, segment: str, rng: np.random.Generator) -> Ite
 
 
 def _mix(a: Sample, b: Sample, segment: str, rng: np.random.Generator) -> Iterable[Finding]:
+    """What the bundle says, and, where people judged both samples, what they said."""
     for j, head in enumerate(HEADS):
         yield _share("mix", segment, head, a.flags[:, j], b.flags[:, j], rng)
+        x, y = (sample.truth[sample.truth[:, j] != UNKNOWN, j] == 1 for sample in (a, b))
+        if min(len(x), len(y)) >= MIN_TEXTS:
+            yield _share("mix", segment, f"{head} (judged)", x, y, rng)
 
 
 def _share(

@@ -52,8 +52,9 @@ def compare(result: dict[str, Any], truth: dict[str, Any]) -> list[str]:
                  + ("reported, wrongly" if trap in reported else "not reported, rightly"))  # fmt: skip
     others = [key for key in reported if key not in planted and key != trap]
     if others:
-        lines.append("  found beside: " + "; ".join(f"{o} with {k} at {s}" for k, s, o in sorted(others)))
-        lines.append("  (negative sentiment and frustration follow from the complaints that were planted)")
+        n_mood = sum(outcome in ("negative", "frustration") for _, _, outcome in others)
+        lines.append(f"  found beside: {len(others)}, of them {n_mood} negative or frustrated; the rest are complaints "
+                     "that come in one text with a planted one, or that the model takes for it")  # fmt: skip
     spikes = [s for s in result.get("spikes", []) if "outage_defect" in s["series"]]
     named = spikes and spikes[0]["candidates"] and spikes[0]["candidates"][0]["change_id"]
     lines.append(f"  bad release {truth['bad_release']}: "

@@ -50,9 +50,7 @@ class InputError(VocError):
             )
             if part
         )
-        super().__init__(
-            f"{where + ': ' if where else ''}{reason}{'; ' + remedy if remedy else ''}"
-        )
+        super().__init__(f"{where + ': ' if where else ''}{reason}{'; ' + remedy if remedy else ''}")
 
 
 class MappingError(InputError):

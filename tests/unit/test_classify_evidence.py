@@ -1,5 +1,7 @@
 """Evidence: spans lie on word boundaries and point at what weighs."""
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,4 +50,4 @@ def test_spans_are_inside_the_text_and_do_not_overlap(weights):
 
     assert len(spans) <= 3
     assert all(0 <= s.start < s.end <= len(text) for s in spans)
-    assert all(a.end <= b.start for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.end <= b.start for a, b in itertools.pairwise(spans))

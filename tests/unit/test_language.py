@@ -12,7 +12,16 @@ def detector() -> LanguageDetector:
 
 @pytest.mark.parametrize(
     "text",
-    ["My refund never came", "wont load", "ok", "Thanks!", "horrible", "refund plz", "Han", "gr8 servis guys"],
+    [
+        "My refund never came",
+        "wont load",
+        "ok",
+        "Thanks!",
+        "horrible",
+        "refund plz",
+        "Han",
+        "gr8 servis guys",
+    ],
 )
 def test_short_and_misspelled_english_is_english(detector, text):
     assert detector.detect(text).code == "en"

@@ -14,8 +14,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from voc.cli.database import open_store
-from voc.files import stream_rows, write_json_lines
 from voc.errors import InputError
+from voc.files import stream_rows, write_json_lines
 from voc.pipeline.ingestion import ImportReport, ingest_file, replay_quarantine
 from voc.store.engine import transaction
 from voc.store.quarantine import DISCARDED, list_quarantine, resolve_quarantine

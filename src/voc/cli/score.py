@@ -13,8 +13,8 @@ import typer
 
 from voc.classify.bundle import find_live_bundle, load_bundle
 from voc.classify.scorer import Scorer
-from voc.files import open_output, stream_rows
 from voc.cli.progress import track
+from voc.files import open_output, stream_rows
 from voc.records import Score
 
 

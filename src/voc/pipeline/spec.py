@@ -30,7 +30,9 @@ class ProcessPart(_Part):
     log: Path
     maps: list[Path] = Field(default=[], description="process maps, or folders of them")
     flows: Path | None = Field(default=None, description="a JSON file of reference flows to import as maps")
-    flows_end: str | None = Field(default=None, description="the activity that ends a case of an imported flow")
+    flows_end: str | None = Field(
+        default=None, description="the activity that ends a case of an imported flow"
+    )
 
 
 class RatingOutcome(_Part):
@@ -150,6 +152,6 @@ def _resolved(spec: RunSpec, base: Path, file: str) -> RunSpec:
             ],
             "process": process,
             "changes": there(spec.changes, "changes") if spec.changes else None,
-            "output": base / spec.output,
+            "output": (base / spec.output).resolve(),
         }
     )

@@ -24,7 +24,7 @@ class CaseState:
         self._maps = maps
         self._keys: list[_Key] = []
         self._events: list[Event] = []
-        self._known: set[tuple[datetime | None, str, str, str, int | None]] = set()
+        self._known: dict[tuple[datetime | None, str, str, str, int | None], _Key] = {}
         self._found: tuple[datetime | None, list[Deviation]] | None = None
 
     @property
@@ -43,15 +43,20 @@ class CaseState:
         said = json.dumps(dict(event.attributes), sort_keys=True, default=str)
         place = None if event.timestamp else order
         identity = (event.timestamp, event.activity, event.resource or "", said, place)
-        if identity in self._known and not (event.timestamp is None and order is None):
-            return False
-        self._known.add(identity)
         key = (event.timestamp or _NO_TIME, order or 0, event.activity, event.resource or "", said)
+        known = None if event.timestamp is None and order is None else self._known.get(identity)
+        if known is not None and known <= key:
+            return False
+        if known is not None:
+            # The copy that stands earlier in the source is the one a log read whole would keep.
+            at = bisect.bisect_left(self._keys, known)
+            del self._keys[at], self._events[at]
+        self._known[identity] = key
         at = bisect.bisect_right(self._keys, key)
         self._keys.insert(at, key)
         self._events.insert(at, event)
         self._found = None
-        return True
+        return known is None
 
     def deviations(self, *, now: datetime | None = None) -> list[Deviation]:
         """What deviates in the events so far, as of `now`; computed again only after a change."""

@@ -165,7 +165,7 @@ def _edits(
         for block in model.fillers(padded[at], padded[at + 1]):
             way = (padded[at], *block, padded[at + 1])
             gain = sum(max(pair_log(left, right), _RARE) for left, right in pairwise(way)) - joints[at]
-            chance = _log_chance(1 if len(block) == 1 else 2, n + len(block))
+            chance = -math.log(_n_blocks(n + len(block)))
             yield gain + chance, _Edit("skip", block, at, at, at, chance)
     for start, stop in _blocks(weak, n):
         closed = pair_log(padded[start], padded[stop + 1])
@@ -179,16 +179,16 @@ def _edits(
         chance = -len(block) * math.log((size + 1) * model.n_steps)
         if again and size:
             at_once = block in (rest[start - len(block) : start], rest[start : start + len(block)])
-            chance = max(chance, _log_chance(1 if at_once else size, _n_blocks(size)))
+            # Half of all repeats follow at once; the others may come anywhere.
+            chance = max(chance, -math.log(2 * _n_blocks(size) * (1 if at_once else size)))
         yield taken + chance, _Edit("repeat" if again else "insert", block, start, stop, start, chance)
-        swap, move = _log_chance(1, max(1, n - 1)), _log_chance(1, _n_moves(n))
+        chance = -math.log(_n_moves(n))
         for to in range(max(0, start - MAX_SHIFT), min(size, start + MAX_SHIFT) + 1):
             left, right = rest[to - 1] if to else START, rest[to] if to < size else END
             joined = pair_log(left, block[0]) + pair_log(block[-1], right)
             if to != start and joined > -math.inf:
                 opened = max(pair_log(left, right), _RARE)
                 gain = taken + inside + joined - opened
-                chance = swap if abs(to - start) == len(block) == 1 else move
                 yield gain + chance, _Edit("move", block, start, stop, to, chance)
 
 
@@ -202,14 +202,6 @@ def _blocks(weak: list[int], n: int) -> Iterator[tuple[int, int]]:
         if start >= 0 and start + size <= n
     )
     return iter(found)
-
-
-def _log_chance(*ways: int) -> float:
-    """log of the chance of one slip among so many ways: half of all slips are of the simplest form.
-
-    That is one step skipped, a block repeated at once, two neighbours swapped.
-    """
-    return -math.log(2 * math.prod(ways))
 
 
 def _n_blocks(n: int) -> int:
