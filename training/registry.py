@@ -82,7 +82,7 @@ def live_at(changes: list[Change], moment: datetime) -> str | None:
 
 def previous(changes: list[Change]) -> str | None:
     """What a rollback goes back to: promotions pile up, each rollback takes the uppermost off."""
-    pile: list[str] = []
+    pile: list[str] = [changes[0].before] if changes and changes[0].before else []
     for change in changes:
         below = [i for i, name in enumerate(pile[:-1]) if name == change.after]
         if change.action == "rollback" and below:
@@ -138,7 +138,7 @@ def rollback(models: Path, *, to: str | None = None, reason: str = "", by: str |
         target = to or previous(changes)
         if target is None:
             raise UsageError("there is no earlier bundle to go back to")
-        if target not in {change.after for change in changes}:
+        if target not in {name for change in changes for name in (change.before, change.after)}:
             raise UsageError(f"{target} was never live; promote it instead")
         before = live_name(models)
         if target == before:
@@ -242,6 +242,8 @@ def _print_list(models: Path) -> None:
         print(f"{mark} {row['bundle']:24} {row.get('created_at', '')[:19]:20} {row['state']}  {figures}")
     live = live_name(models)
     changes = read_history(models)
+    if live and not changes:
+        print(f"LIVE names {live}, but no promotion is on record", file=sys.stderr)
     if changes and changes[-1].after != live:
         print(f"LIVE names {live}, but the history ends with {changes[-1].after}: somebody changed LIVE by "
               "hand, or a promotion was cut off; promote again", file=sys.stderr)  # fmt: skip

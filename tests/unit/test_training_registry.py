@@ -102,6 +102,13 @@ def test_a_rollback_takes_off_one_promotion_at_a_time(models):
         registry.rollback(models, reason="again")
 
 
+def test_a_rollback_goes_back_to_a_live_bundle_that_was_there_before_the_history(models):
+    (models / "LIVE").write_text("m/1\n")  # as it came with the clone
+    registry.promote(models, "m/2")
+
+    assert registry.rollback(models, reason="as before").after == "m/1"
+
+
 def test_a_rollback_needs_a_reason_and_a_bundle_that_was_live(models):
     registry.promote(models, "m/1")
     registry.promote(models, "m/2")
