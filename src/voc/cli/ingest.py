@@ -55,19 +55,26 @@ def ingest(
 
 
 class file_progress:  # noqa: N801 - used as a function is: with file_progress(...) as step
-    """A bar on stderr for work told in parts done and whole; appears after two seconds."""
+    """A bar on stderr for work told in parts done and whole, after two seconds; a line every ten without a terminal."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._began = time.monotonic()
+        self._began = self._said = time.monotonic()
         self._bar: Progress | None = None
 
     def __enter__(self) -> Callable[[int, int | None], None]:
         return self._step
 
     def _step(self, done: int, total: int | None) -> None:
+        if not sys.stderr.isatty():
+            now = time.monotonic()
+            if now - self._said >= 10:
+                self._said = now
+                of = f" of {total:,}" if total else ""
+                print(f"{self._name}: {done:,}{of}", file=sys.stderr, flush=True)
+            return
         if self._bar is None:
-            if time.monotonic() - self._began < 2 or not sys.stderr.isatty():
+            if time.monotonic() - self._began < 2:
                 return
             self._bar = Progress(
                 TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
