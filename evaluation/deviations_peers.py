@@ -5,6 +5,7 @@ PM4Py is AGPL: it is compared with here, where it is installed, and never ships.
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,7 @@ def _declared(events: pl.DataFrame) -> ProcessMap:
     first = events.filter(pl.col("position") == 0)["activity"].mode()[0]
     rules = [Rule("existence", first)]
     rules += [Rule("precedence", first, step) for step in often if step != first]
-    rules += [Rule("response", left, right) for left, right in zip(often[1:], often[2:], strict=False)]
+    rules += [Rule("response", left, right) for left, right in pairwise(often[1:])]
     day = 86400.0
     steps = tuple(
         Step(name, (name,), max_repeats=2, service_level_s=7 * day)

@@ -31,7 +31,7 @@ def make_process(
         return Block("step", step=steps[0])
     kinds = ["seq", "seq", "choice", "choice"]
     kinds += ["parallel"] * 3 if parallel and n <= 6 else []
-    kinds += ["loop"] * 2 if loops and 0 < depth and n <= 4 else []
+    kinds += ["loop"] * 2 if loops and depth > 0 and n <= 4 else []
     kind = rng.choice(kinds) if depth else "seq"
     if kind == "loop":
         inner = make_process(rng, steps, parallel=False, loops=False, depth=depth + 1)

@@ -79,6 +79,8 @@ def _tokenizer(texts: list[str]) -> Tokenizer:
     letters = [chr(c) for c in range(33, 127) if not chr(c).isupper()]
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *letters, *(f"##{c}" for c in letters)]
     vocabulary += [word for word in words if word not in vocabulary]
+    # As in a real model, the table of words is the largest: export tells it by that.
+    vocabulary += [f"[unused{i}]" for i in range(600 - len(vocabulary))]
     tokenizer = Tokenizer(models.WordPiece({word: i for i, word in enumerate(vocabulary)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

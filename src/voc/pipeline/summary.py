@@ -44,7 +44,10 @@ def as_text(result: Mapping[str, Any]) -> str:
 def _deviation_lines(result: Mapping[str, Any]) -> list[str]:
     found = result["deviations"]
     kinds = ", ".join(f"{kind} {n:,}" for kind, n in found["by_kind"].items()) or "none"
-    return [f"  deviations in {found['cases_with']:,} of {found['cases']:,} cases: {kinds}"]
+    lines = [f"  deviations in {found['cases_with']:,} of {found['cases']:,} cases: {kinds}"]
+    if left_out := found.get("cases_left_out"):
+        lines.append(f"  {left_out:,} cases were left out: no map is for them, or several are")
+    return lines
 
 
 def _association_lines(result: Mapping[str, Any]) -> list[str]:

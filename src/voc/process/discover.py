@@ -131,33 +131,30 @@ def _max_repeats(usual: dict[Trace, int], code: int) -> int | None:
 
 
 def _rules(usual: dict[Trace, int], codes: Sequence[int], baseline: Baseline) -> list[Rule]:
-    """Precedence and response that hold in every usual case, without those that follow from others."""
+    """Precedence that holds in usual cases, without rules that follow from others.
+
+    What must come after, the flow and the mandatory steps say already.
+    """
     n_usual = sum(usual.values())
     has: Counter[int] = Counter()
     before: Counter[tuple[int, int]] = Counter()  # every b has an a before it
-    after: Counter[tuple[int, int]] = Counter()  # every a has a b after it
     for trace, n in usual.items():
         first = {code: at for at, code in reversed(list(enumerate(trace)))}
-        last = {code: at for at, code in enumerate(trace)}
-        for a in first:
-            has[a] += n
-            for b in first:
-                if a != b:
-                    before[a, b] += n * (first[a] < first[b])
-                    after[a, b] += n * (last[b] > last[a])
+        for b in first:
+            has[b] += n
+            for a in first:
+                before[a, b] += n * (first[a] < first[b])
     often = [code for code in codes if has[code] >= max(5, MIN_RULE * n_usual)]
-    rules = []
-    for template, counts, of in (("precedence", before, 1), ("response", after, 0)):
-        pairs = {
-            pair
-            for pair, n in counts.items()
-            if n and n >= ALWAYS * has[pair[of]] and pair[0] in often and pair[1] in often
-        }
-        kept = [(a, b) for a, b in pairs if not any((a, c) in pairs and (c, b) in pairs for c in often)]
-        place = {code: at for at, code in enumerate(codes)}
-        kept.sort(key=lambda pair: (place[pair[0]], place[pair[1]]))
-        rules += [Rule(template, baseline.names[a], baseline.names[b]) for a, b in kept]
-    return rules[:MAX_RULES]
+    # An optional step that is missing was not skipped: only mandatory ones can be asked for.
+    duties = [code for code in often if has[code] >= ALWAYS * n_usual]
+    pairs = {(a, b) for a in duties for b in often if before[a, b] >= ALWAYS * has[b]}
+    kept = [
+        (a, b)
+        for a in often
+        for b in often
+        if (a, b) in pairs and not any((a, c) in pairs and (c, b) in pairs for c in often)
+    ]
+    return [Rule("precedence", baseline.names[a], baseline.names[b]) for a, b in kept[:MAX_RULES]]
 
 
 def _owners(events: pl.DataFrame) -> dict[str, str]:

@@ -45,7 +45,11 @@ def from_slips(slips: Iterable[Slip], steps: Sequence[str], names: Sequence[str]
     for slip in slips:
         if slip.kind == "skip":
             before = steps[slip.before] if slip.before >= 0 else None
-            found += [Finding("skipped_step", names[code], before, slip.events) for code in slip.steps]
+            missing = [names[code] for code in slip.steps if names[code] not in steps]
+            found += [Finding("skipped_step", name, before, slip.events) for name in missing]
+            if not missing:
+                # All it jumped over happens at some other time: it came here by a way that is not one.
+                found.append(Finding("wrong_order", steps[slip.events[0]], before, slip.events))
             continue
         for code, at in zip(slip.steps, slip.events, strict=True):
             again = slip.kind != "move" and any(

@@ -26,18 +26,21 @@ class MapOrder:
         """What deviates in one case, given its activities in order; positions are into `activities`."""
         visits: list[Visit] = []
         found: list[Finding] = []
+        broken = False  # by an activity of no step: coming back to a step after it is another visit
         for at, activity in enumerate(activities):
             if activity in self._ignored:
                 continue
             step = self._step_of.get(activity)
             if step is None:
+                broken = True
                 if self.map.unlisted_deviate:
                     before = visits[-1].step if visits else None
                     found.append(Finding("wrong_order", activity, before, (at,)))
-            elif visits and visits[-1].step == step:
+            elif visits and visits[-1].step == step and not broken:
                 visits[-1] = Visit(step, (*visits[-1].events, at))
             else:
                 visits.append(Visit(step, (at,)))
+                broken = False
         if visits:
             closed = not self.map.end or any(visit.step in self.map.end for visit in visits)
             walk = Walk(visits, closed)
@@ -66,6 +69,8 @@ class _Flow:
         self.usual_log = 0.0
 
     def check(self, walk: Walk) -> list[Finding]:
+        """What leaves the flow; how often a step comes again in a row is for `max_repeats` to judge."""
+        walk = Walk(_without_repeats(walk.visits), walk.closed)
         trace = tuple(self._code[visit.step] for visit in walk.visits)
         self._closed = walk.closed
         logs = self.step_logs(trace)
@@ -141,3 +146,13 @@ class _Flow:
 
     def _leads(self, left: int, right: int) -> bool:
         return left in self._end if right == END else right in self._next.get(left, set())
+
+
+def _without_repeats(visits: Sequence[Visit]) -> list[Visit]:
+    merged: list[Visit] = []
+    for visit in visits:
+        if merged and merged[-1].step == visit.step:
+            merged[-1] = Visit(visit.step, (*merged[-1].events, *visit.events))
+        else:
+            merged.append(visit)
+    return merged
