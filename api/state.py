@@ -27,6 +27,8 @@ class State:
     scorer: BatchingScorer
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _worker: asyncio.Task[None] | None = None
+    _batch: asyncio.Future[int] | None = None
+    _stopping: bool = False
 
     def start(self) -> None:
         """Start the scorer and the worker; what an earlier run left unscored is scored first."""
@@ -36,6 +38,9 @@ class State:
 
     async def stop(self) -> None:
         """Let the batch in hand finish, then stop."""
+        self._stopping = True
+        if self._batch is not None:
+            await asyncio.wait([self._batch])
         if self._worker:
             self._worker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -48,7 +53,12 @@ class State:
             await self.arrived.wait()
             self.arrived.clear()
             try:
-                n = await asyncio.to_thread(score_stored, self.engine, self.scorer.scorer)
+                self._batch = asyncio.ensure_future(
+                    asyncio.to_thread(
+                        score_stored, self.engine, self.scorer.scorer, stop=lambda: self._stopping
+                    )
+                )
+                n = await asyncio.shield(self._batch)
                 if n:
                     log.info("scored", n=n, model=self.scorer.scorer.bundle.id)
             except VocError as error:  # the database may be back in a moment; nothing is lost

@@ -5,7 +5,6 @@ PM4Py is AGPL: it is compared with here, where it is installed, and never ships.
 
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -135,14 +134,21 @@ def _timed(work: Callable[[], object]) -> tuple[float, object]:
 
 
 def _declared(events: pl.DataFrame) -> ProcessMap:
-    """A map with what both can check: precedence and response between frequent steps, and limits."""
-    n_cases = events["case_id"].n_unique()
-    cases = events.group_by("activity").agg(n=pl.col("case_id").n_unique()).sort("n", "activity")
-    often = cases.filter(pl.col("n") >= 0.1 * n_cases)["activity"].reverse().to_list()[:12]
-    first = events.filter(pl.col("position") == 0)["activity"].mode()[0]
-    rules = [Rule("existence", first)]
-    rules += [Rule("precedence", first, step) for step in often if step != first]
-    rules += [Rule("response", left, right) for left, right in pairwise(often[1:])]
+    """A map with what both can check: order rules that most cases keep and some break, and limits."""
+    firsts = events.group_by("case_id", "activity").agg(first=pl.col("position").min())
+    often = firsts["activity"].value_counts(sort=True).head(10)["activity"].to_list()
+    table = firsts.filter(pl.col("activity").is_in(often)).pivot("activity", index="case_id", values="first")
+    rules = [Rule("existence", step) for step in often[:3]]
+    for left in often:
+        for right in often:
+            both = table.filter(pl.col(right).is_not_null())
+            kept = (both[left] < both[right]).fill_null(value=False).mean()
+            if left != right and isinstance(kept, float) and kept >= 0.9:
+                rules.append(Rule("precedence", left, right))
+            both = table.filter(pl.col(left).is_not_null())
+            kept = (both[left] < both[right]).fill_null(value=False).mean()
+            if left != right and isinstance(kept, float) and kept >= 0.9:
+                rules.append(Rule("response", left, right))
     day = 86400.0
     steps = tuple(
         Step(name, (name,), max_repeats=2, service_level_s=7 * day)

@@ -102,7 +102,7 @@ def shrink_embedding(path: Path) -> None:
     """
     model = onnx.load(str(path))
     graph = model.graph
-    weights = max(graph.initializer, key=lambda i: int(np.prod(i.dims)))
+    weights = next(i for i in graph.initializer if "word_embeddings" in i.name)
     gather = next(n for n in graph.node if n.op_type == "Gather" and n.input[0] == weights.name)
     table = numpy_helper.to_array(weights)
     scale = np.maximum(np.abs(table).max(axis=1, keepdims=True), 1e-8).astype(np.float32) / 127

@@ -13,15 +13,22 @@ Progress = Callable[[int], None]
 
 
 def score_stored(
-    engine: Engine, scorer: Scorer, *, sources: Sequence[str] | None = None, progress: Progress | None = None
+    engine: Engine,
+    scorer: Scorer,
+    *,
+    sources: Sequence[str] | None = None,
+    progress: Progress | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """Score what this bundle has not scored; return how many. Stopped half-way, it goes on from there.
+
+    `stop` is asked before each batch.
 
     Each batch is one transaction: a crash loses at most the batch in hand, and never half of it.
     """
     n_scored = 0
     last_id = 0
-    while True:
+    while not stop():
         with transaction(engine) as conn:
             batch = fetch_unscored(conn, scorer.bundle.id, after_id=last_id, limit=BATCH, sources=sources)
         if not batch:
@@ -33,3 +40,4 @@ def score_stored(
         n_scored += len(batch)
         if progress:
             progress(n_scored)
+    return n_scored

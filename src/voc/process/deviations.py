@@ -201,37 +201,42 @@ def _check_order(events: pl.DataFrame, reference: Reference, *, with_times: bool
         .group_by("case_id", maintain_order=True)
         .agg("code")
     )
-    starts = [0, *cases["code"].list.len().cast(pl.Int64).cum_sum().to_list()]
-    known: dict[tuple[int, ...], list[Finding]] = {}
-    rows: list[tuple[int, Finding]] = []
-    for case_no, codes in enumerate(map(tuple, cases["code"].to_list())):
-        findings = known.get(codes)
-        if findings is None:
-            findings = known[codes] = checker.check([names[code] for code in codes])
-        rows += [(case_no, finding) for finding in findings]
-    if not rows:
+    known: dict[tuple[int, ...], range] = {}
+    findings: list[Finding] = []
+    case_no: list[int] = []
+    finding_no: list[int] = []
+    for no, codes in enumerate(map(tuple, cases["code"].to_list())):
+        told = known.get(codes)
+        if told is None:
+            first = len(findings)
+            findings += checker.check([names[code] for code in codes])
+            told = known[codes] = range(first, len(findings))
+        finding_no += told
+        case_no += [no] * len(told)
+    if not finding_no:
         return pl.DataFrame(schema=FOUND)
+    starts = pl.Series([0]).append(cases["code"].list.len().cast(pl.Int64).cum_sum()).gather(case_no)
+    rows = _table(findings)[finding_no].with_columns(case_id=cases["case_id"].gather(case_no))
     times = events["timestamp"]
+    took = times.gather(starts + rows["last"]) - times.gather(starts + rows["since"])
+    return rows.with_columns(
+        timestamp=times.gather(starts + rows["first"]),
+        magnitude_s=took.dt.total_microseconds() / 1_000_000 if with_times else pl.lit(None),
+    ).select(pl.col(name).cast(kind) for name, kind in FOUND.items())
 
-    def time_at(places: list[int | None]) -> pl.Series:
-        return times.gather(pl.Series(places, dtype=pl.UInt32))
 
-    spans = [
-        (None, None) if one.since is None else (starts[no] + one.since, starts[no] + one.events[-1])
-        for no, one in rows
-    ]
-    took = time_at([end for _, end in spans]) - time_at([start for start, _ in spans])
+def _table(findings: list[Finding]) -> pl.DataFrame:
     return pl.DataFrame(
         {
-            "case_id": cases["case_id"].gather([no for no, _ in rows]),
-            "kind": [one.kind for _, one in rows],
-            "step": [one.step for _, one in rows],
-            "from_step": [one.from_step for _, one in rows],
-            "timestamp": time_at([starts[no] + one.events[0] for no, one in rows]),
-            "magnitude_s": took.dt.total_microseconds() / 1_000_000 if with_times else [None] * len(rows),
-            "event_index": [list(one.events) for _, one in rows],
-        },
-        schema=FOUND,
+            "kind": [one.kind for one in findings],
+            "step": [one.step for one in findings],
+            "from_step": pl.Series([one.from_step for one in findings], dtype=pl.String),
+            "event_index": [list(one.events) for one in findings],
+            "since": pl.Series([one.since for one in findings], dtype=pl.Int64),
+        }
+    ).with_columns(
+        first=pl.col("event_index").list.first(),
+        last=pl.col("event_index").list.last(),
     )
 
 

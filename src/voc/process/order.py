@@ -43,7 +43,7 @@ class MapOrder:
                 broken = False
         if visits:
             closed = not self.map.end or any(visit.step in self.map.end for visit in visits)
-            walk = Walk(visits, closed)
+            walk = Walk(visits, closed=closed)
             found += check_counts(walk, self.map)
             found += check_rules(walk, self.map)
             if self._flow is not None:
@@ -70,7 +70,7 @@ class _Flow:
 
     def check(self, walk: Walk) -> list[Finding]:
         """What leaves the flow; how often a step comes again in a row is for `max_repeats` to judge."""
-        walk = Walk(_without_repeats(walk.visits), walk.closed)
+        walk = Walk(_without_repeats(walk.visits), closed=walk.closed)
         trace = tuple(self._code[visit.step] for visit in walk.visits)
         self._closed = walk.closed
         logs = self.step_logs(trace)

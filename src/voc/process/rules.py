@@ -15,16 +15,19 @@ class Visit:
     events: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Walk:
     """The visits of one case in order, and whether the case is finished."""
 
-    visits: Sequence[Visit]
-    closed: bool
+    def __init__(self, visits: Sequence[Visit], *, closed: bool) -> None:
+        self.visits = visits
+        self.closed = closed
+        self._of: dict[str, list[int]] = {}
+        for at, visit in enumerate(visits):
+            self._of.setdefault(visit.step, []).append(at)
 
     def of(self, step: str) -> list[int]:
         """Indices of the visits of a step."""
-        return [at for at, visit in enumerate(self.visits) if visit.step == step]
+        return self._of.get(step, [])
 
     def events(self, visits: Sequence[int]) -> tuple[int, ...]:
         """Positions of the events of some visits."""
@@ -57,7 +60,10 @@ def check_rules(walk: Walk, process_map: ProcessMap) -> Iterator[Finding]:
     """What breaks the order rules. Rules on what must still come bind only finished cases."""
     place = {step.name: at for at, step in enumerate(process_map.steps)}
     for rule in process_map.rules:
-        yield from _CHECKS[rule.template](walk, rule, place)
+        # Most rules say something only of cases that have the step which sets them off.
+        trigger = rule.b if rule.template in _SET_OFF_BY_B else rule.a
+        if rule.template in _ALWAYS or walk.of(str(trigger)):
+            yield from _CHECKS[rule.template](walk, rule, place)
 
 
 def _missing(walk: Walk, step: str, place: dict[str, int]) -> Finding:
@@ -179,6 +185,8 @@ def _not_coexistence(walk: Walk, rule: Rule, place: dict[str, int]) -> Iterator[
         yield Finding("wrong_order", walk.visits[late[0]].step, early, walk.events(late))
 
 
+_ALWAYS = frozenset({"existence", "exactly", "init", "end", "succession", "chain_succession"})
+_SET_OFF_BY_B = frozenset({"precedence", "chain_precedence"})
 _CHECKS: dict[str, Callable[[Walk, Rule, dict[str, int]], Iterator[Finding]]] = {
     "existence": _existence,
     "absence": _absence,
