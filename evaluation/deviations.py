@@ -20,6 +20,10 @@ from evaluation.deviations_truth import LOGS, NOTE, score_log
 from evaluation.planted_html import Table, write_page
 from voc.errors import VocError
 
+GROWTH = (
+    f"{os.cpu_count()} processors. Without a map, repeated cases vouch for one another: what one case did is "
+    "rare, what four did is a way of its own."
+)
 SIMULATED = ((1_000, 0.1), (3_000, 0.05), (2_000, 0.3), (2_000, 0.0))
 
 
@@ -65,7 +69,7 @@ def speed(data: Path) -> list[Table]:
 def scale(data: Path) -> list[Table]:
     """Time and memory as a log grows to a million events."""
     rows = measure_growth(data / "eventlogs" / "bpic2012_loan.csv.gz")
-    return [Table("bpic2012_loan repeated with new case ids", rows, f"{os.cpu_count()} processors")]
+    return [Table("bpic2012_loan repeated with new case ids", rows, GROWTH)]
 
 
 PARTS: dict[str, Callable[[Path], list[Table]]] = {

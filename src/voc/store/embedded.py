@@ -36,6 +36,7 @@ OWNER: Final = "voc"  # owns the database; not a superuser
 ADMIN: Final = "postgres"
 PORT: Final = 5432  # only names the socket file: the server listens on no network address
 START_TIMEOUT_S: Final = 120  # recovery after a crash may take a while
+ORPHANS_LEAVE_S: Final = 15.0
 SOCKET_PATH_MAX: Final = 100  # bytes; the system's limit is 104 on macOS, 108 on Linux
 LOG_KEPT_BYTES: Final = 10_000_000
 
@@ -215,16 +216,34 @@ def _launch(server: Server, *, durable: bool) -> None:
     log = data / "server.log"
     if log.exists() and log.stat().st_size > LOG_KEPT_BYTES:
         log.replace(data / "server.log.1")
-    _drop_stale_pid_file(data / "postmaster.pid")
-    run(
-        server.binaries / "pg_ctl", "-D", data, "-l", log, "-w", "-t", str(START_TIMEOUT_S), "start",
-        account=server.account, hint=f"; see {log}",
-    )  # fmt: skip
+    _pg_ctl_start(server, data, log)
     deadline = time.monotonic() + START_TIMEOUT_S
     while not _answers(server.socket_dir):
         if time.monotonic() > deadline:
             raise StoreError(f"the embedded database did not get ready in {START_TIMEOUT_S} s; see {log}")
         time.sleep(0.05)
+
+
+def _pg_ctl_start(server: Server, data: Path, log: Path) -> None:
+    """Start the server, again for a while where it refuses.
+
+    The children of a server that was killed hold its memory until they notice, and PostgreSQL will
+    not start beside them.
+    """
+    deadline = time.monotonic() + ORPHANS_LEAVE_S
+    while True:
+        _drop_stale_pid_file(data / "postmaster.pid")
+        try:
+            run(
+                server.binaries / "pg_ctl", "-D", data, "-l", log, "-w", "-t", str(START_TIMEOUT_S), "start",
+                account=server.account, hint=f"; see {log}",
+            )  # fmt: skip
+        except StoreError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.3)
+        else:
+            return
 
 
 def _drop_stale_pid_file(path: Path) -> None:
