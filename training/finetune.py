@@ -58,7 +58,9 @@ class Corpus:
 
 def gather_examples(settings: Settings, folder: Path) -> list[sets.Example]:
     """All training examples, capped by source, held-out texts and duplicates left out."""
-    keys = sets.held_out(folder)
+    # What calibrates may not train under another set's name either.
+    calibrating = {sets.normal_form(e.text) for e in sets.calibration_examples(folder)}
+    keys = sets.held_out(folder) | calibrating
     rng = random.Random(settings.seed)
     examples: list[sets.Example] = []
     for source in settings.sentiment:
