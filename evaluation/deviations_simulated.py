@@ -124,8 +124,9 @@ def score_simulated(
         ),
         "cases": n_cases,
         "deviating": rate,
-        "precision": right / (right + wrong) if right + wrong else 1.0,
-        "recall": right / (right + missed) if right + missed else 1.0,
-        "F1": 2 * right / (2 * right + wrong + missed) if right + wrong + missed else 1.0,
+        # A clean log has nothing to find: only the last column speaks of it.
+        "precision": right / (right + wrong) if rate else "-",
+        "recall": right / (right + missed) if rate else "-",
+        "F1": 2 * right / (2 * right + wrong + missed) if rate else "-",
         "clean cases flagged": wrong / max(1, clean),
     }

@@ -70,19 +70,8 @@ def stream_rows(path: str, *, required: Sequence[str] = ()) -> Iterator[dict[str
     except OSError as error:
         raise UsageError(f"{path}: cannot be opened ({error.strerror}); check the path") from error
     with raw:
-        buffered: Any = raw if hasattr(raw, "peek") else io.BufferedReader(raw)
-        if buffered.peek(2)[:2] == b"\x1f\x8b":
-            buffered = io.BufferedReader(gzip.GzipFile(fileobj=buffered))
-        head = buffered.peek(4096)
-        kind = _sniff(path, head)
-        if not head.strip():
-            raise InputError("is empty", file=path, remedy="give a file with a header and at least one row")
-        if kind == "parquet":
-            rows = _parquet_rows(path, buffered)
-        else:
-            text = io.TextIOWrapper(buffered, encoding="utf-8-sig", newline="")
-            rows = _json_rows(path, text) if kind == "jsonl" else _csv_rows(path, text)
         try:
+            text, rows = _open_rows(path, raw)
             for number, row in enumerate(rows, start=1):
                 for column in required:
                     if column not in row:
@@ -97,6 +86,21 @@ def stream_rows(path: str, *, required: Sequence[str] = ()) -> Iterator[dict[str
             ) from error
         except (OSError, EOFError) as error:
             raise InputError("is not a whole gzip file", file=path, remedy="fetch it again") from error
+        text.close()
+
+
+def _open_rows(path: str, raw: BinaryIO) -> tuple[Any, Iterator[dict[str, Any]]]:
+    buffered: Any = raw if hasattr(raw, "peek") else io.BufferedReader(raw)
+    if buffered.peek(2)[:2] == b"\x1f\x8b":
+        buffered = io.BufferedReader(gzip.GzipFile(fileobj=buffered))
+    head = buffered.peek(4096)
+    if not head.strip():
+        raise InputError("is empty", file=path, remedy="give a file with a header and at least one row")
+    kind = _sniff(path, head)
+    if kind == "parquet":
+        return buffered, _parquet_rows(path, buffered)
+    text = io.TextIOWrapper(buffered, encoding="utf-8-sig", newline="")
+    return text, _json_rows(path, text) if kind == "jsonl" else _csv_rows(path, text)
 
 
 def _csv_rows(path: str, text: TextIO) -> Iterator[dict[str, Any]]:
@@ -162,7 +166,7 @@ def _sniff(path: str, data: bytes) -> str:
     name = path.lower().removesuffix(".gz")
     if name.endswith(".parquet") or data[:4] == b"PAR1":
         return "parquet"
-    if name.endswith((".jsonl", ".ndjson")) or data.lstrip()[:1] == b"{":
+    if name.endswith((".jsonl", ".ndjson")) or data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{":
         return "jsonl"
     return "csv"
 
@@ -186,9 +190,9 @@ def open_output(path: str | None) -> Iterator[TextIO]:
             text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
             yield text
             text.flush()
+            text.detach()  # before the stream closes: detaching flushes once more
             if stream is not raw:
                 stream.close()
-            text.detach()
         part.replace(target)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); check the path") from error

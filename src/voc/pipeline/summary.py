@@ -7,10 +7,10 @@ from typing import Any
 
 _STYLE = """
 :root{color-scheme:light dark;--line:#8885;--mark:#2563eb;--soft:#8889}
-body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
+body{font:15px/1.5 system-ui,sans-serif;max-width:84rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;display:block;overflow-x:auto;margin:1rem 0}
 th,td{padding:.35rem .7rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-th:nth-child(-n+3),td:nth-child(-n+3){text-align:left}
+th:first-child,td:first-child,.found :is(th,td):nth-child(-n+3){text-align:left}
 .note{color:var(--soft)}
 """
 _HEADER = (
@@ -145,7 +145,7 @@ def _html_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, raw_las
         if raw_last:
             cells[-1] = row[-1]
         body.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    return f"<table><tr>{head}</tr>{''.join(body)}</table>"
+    return f"<table{' class=found' if raw_last else ''}><tr>{head}</tr>{''.join(body)}</table>"
 
 
 def _interval_plot(a: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ class MapOrder:
         self.map = process_map
         self._step_of = process_map.step_of()
         self._ignored = set(process_map.ignore)
+        self._place = {step.name: at for at, step in enumerate(process_map.steps)}
         self._flow = _Flow(process_map) if process_map.flow else None
 
     def check(self, activities: Sequence[str]) -> list[Finding]:
@@ -44,8 +45,8 @@ class MapOrder:
         if visits:
             closed = not self.map.end or any(visit.step in self.map.end for visit in visits)
             walk = Walk(visits, closed=closed)
-            found += check_counts(walk, self.map)
-            found += check_rules(walk, self.map)
+            found += check_counts(walk, self.map, self._place)
+            found += check_rules(walk, self.map, self._place)
             if self._flow is not None:
                 found += self._flow.check(walk)
         return merge(found)

@@ -1,6 +1,6 @@
 """Order rules and step counts of a process map, checked on the visits of one case."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from voc.process.findings import Finding
@@ -15,6 +15,9 @@ class Visit:
     events: tuple[int, ...]
 
 
+_NONE: list[int] = []
+
+
 class Walk:
     """The visits of one case in order, and whether the case is finished."""
 
@@ -27,7 +30,7 @@ class Walk:
 
     def of(self, step: str) -> list[int]:
         """Indices of the visits of a step."""
-        return self._of.get(step, [])
+        return self._of.get(step, _NONE)
 
     def events(self, visits: Sequence[int]) -> tuple[int, ...]:
         """Positions of the events of some visits."""
@@ -38,32 +41,30 @@ class Walk:
         return self.visits[at - 1].step if at > 0 else None
 
 
-def check_counts(walk: Walk, process_map: ProcessMap) -> Iterator[Finding]:
-    """Mandatory steps that are missing, steps visited too often, and a wrong first step."""
-    place = {step.name: at for at, step in enumerate(process_map.steps)}
-    visited = {visit.step for visit in walk.visits}
+def check_counts(walk: Walk, process_map: ProcessMap, place: dict[str, int]) -> Iterator[Finding]:
+    """Mandatory steps that are missing, steps visited too often, and a wrong first step.
+
+    `place` is the place of each step in the map.
+    """
     for step in process_map.steps:
-        if step.mandatory and walk.closed and step.name not in visited:
+        if step.mandatory and walk.closed and not walk.of(step.name):
             yield _missing(walk, step.name, place)
-        if step.max_repeats is not None and step.name in visited:
+        if step.max_repeats is not None and len(walk.of(step.name)) > step.max_repeats + 1:
             yield from _too_often(walk, step.name, step.max_repeats + 1)
     first = walk.visits[0]
     # With a flow, the way in is part of it.
     if process_map.start and not process_map.flow and first.step not in process_map.start:
-        if any(step in visited for step in process_map.start):
+        if any(walk.of(step) for step in process_map.start):
             yield Finding("wrong_order", first.step, None, first.events)
         else:
             yield Finding("skipped_step", process_map.start[0], None, first.events)
 
 
-def check_rules(walk: Walk, process_map: ProcessMap) -> Iterator[Finding]:
+def check_rules(walk: Walk, process_map: ProcessMap, place: dict[str, int]) -> Iterator[Finding]:
     """What breaks the order rules. Rules on what must still come bind only finished cases."""
-    place = {step.name: at for at, step in enumerate(process_map.steps)}
     for rule in process_map.rules:
-        # Most rules say something only of cases that have the step which sets them off.
-        trigger = rule.b if rule.template in _SET_OFF_BY_B else rule.a
-        if rule.template in _ALWAYS or walk.of(str(trigger)):
-            yield from _CHECKS[rule.template](walk, rule, place)
+        if found := _CHECKS[rule.template](walk, rule, place):
+            yield from found
 
 
 def _missing(walk: Walk, step: str, place: dict[str, int]) -> Finding:
@@ -122,27 +123,27 @@ def _end(walk: Walk, rule: Rule, place: dict[str, int]) -> Iterator[Finding]:
         yield Finding("skipped_step", rule.a, walk.visits[-1].step, walk.visits[-1].events[-1:])
 
 
-def _response(walk: Walk, rule: Rule, place: dict[str, int]) -> Iterator[Finding]:
+def _response(walk: Walk, rule: Rule, place: dict[str, int]) -> Iterable[Finding]:
     b = str(rule.b)
-    first_needs, answers = walk.of(rule.a), walk.of(b)
-    open_needs = [at for at in first_needs if not answers or at > answers[-1]]
-    if not walk.closed or not open_needs:
-        return
-    if answers and answers[-1] < first_needs[0]:
-        yield Finding("wrong_order", b, rule.a, walk.events(answers))
-    else:
-        after = min(open_needs[0] + 1, len(walk.visits) - 1)
-        yield Finding("skipped_step", b, rule.a, walk.visits[after].events[:1])
+    needs, answers = walk.of(rule.a), walk.of(b)
+    if not walk.closed or not needs or (answers and answers[-1] > needs[-1]):
+        return ()
+    if answers and answers[-1] < needs[0]:
+        return (Finding("wrong_order", b, rule.a, walk.events(answers)),)
+    unanswered = next(at for at in needs if not answers or at > answers[-1])
+    after = min(unanswered + 1, len(walk.visits) - 1)
+    return (Finding("skipped_step", b, rule.a, walk.visits[after].events[:1]),)
 
 
-def _precedence(walk: Walk, rule: Rule, place: dict[str, int]) -> Iterator[Finding]:
+def _precedence(walk: Walk, rule: Rule, place: dict[str, int]) -> Iterable[Finding]:
     b = str(rule.b)
     openers, seen = walk.of(rule.a), walk.of(b)
-    early = [at for at in seen if not openers or at < openers[0]]
-    if early and openers:
-        yield Finding("wrong_order", b, rule.a, walk.events(early))
-    elif early:
-        yield Finding("skipped_step", rule.a, walk.before(early[0]), walk.visits[early[0]].events[:1])
+    if not seen or (openers and openers[0] < seen[0]):
+        return ()
+    if openers:
+        early = [at for at in seen if at < openers[0]]
+        return (Finding("wrong_order", b, rule.a, walk.events(early)),)
+    return (Finding("skipped_step", rule.a, walk.before(seen[0]), walk.visits[seen[0]].events[:1]),)
 
 
 def _succession(walk: Walk, rule: Rule, place: dict[str, int]) -> Iterator[Finding]:
@@ -185,9 +186,7 @@ def _not_coexistence(walk: Walk, rule: Rule, place: dict[str, int]) -> Iterator[
         yield Finding("wrong_order", walk.visits[late[0]].step, early, walk.events(late))
 
 
-_ALWAYS = frozenset({"existence", "exactly", "init", "end", "succession", "chain_succession"})
-_SET_OFF_BY_B = frozenset({"precedence", "chain_precedence"})
-_CHECKS: dict[str, Callable[[Walk, Rule, dict[str, int]], Iterator[Finding]]] = {
+_CHECKS: dict[str, Callable[[Walk, Rule, dict[str, int]], Iterable[Finding]]] = {
     "existence": _existence,
     "absence": _absence,
     "exactly": _exactly,

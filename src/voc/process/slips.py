@@ -4,7 +4,7 @@ A noisy channel, as in spelling correction: the trace seen, T, is taken for a sl
 P(U) * P(slip from U to T) > P(T). P(slip) is one over the number of slips of that kind that U allows,
 that is, the chance of this very slip were every case to have one. So a trace counts as usual in its
 own right only where it is seen more often than slips could ever bring about. Source of the idea:
-Kernighan, Church and Gale 1990; of the kinds of slip: Nolle et al. 2019 (BINet), section 5.
+Kernighan, Church and Gale 1990; of the kinds of slip: Nolle et al. 2019 (BINet).
 """
 
 import heapq
