@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import sys
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -98,7 +99,9 @@ def _print_table(found: list[StoredRootCause]) -> None:
             f"{number(a.odds_ratio)} ({number(a.ci_low)}-{number(a.ci_high)})", f"{a.q_value:.1g}",
             f"{a.n_exposed_outcome} of {a.n_exposed}", f.cause.owner or "nobody", f.cause.status,
         )  # fmt: skip
-    Console().print(table if found else "no root causes yet: run `voc run PIPELINE.yaml`")
+    # Not a terminal: wide enough for a file or a pipe to hold whole words.
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table if found else "no root causes yet: run `voc run PIPELINE.yaml`")
 
 
 def _to_dict(found: StoredRootCause) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from voc.classify.scorer import Scorer
 from voc.store.engine import transaction
 from voc.store.scores import fetch_unscored, save_scores
 
-BATCH = 2048
+BATCH = 512
 Progress = Callable[[int], None]
 
 
