@@ -44,7 +44,7 @@ def _cut(number: int, encoding: Encoding, max_tokens: int, overlap: int) -> list
     inner, places = ids[1:-1], offsets[1:-1]
     size = max_tokens - 2
     starts = range(0, len(inner) - overlap, size - overlap)
-    # The last window is drawn back so that it is full: a stub of a few words has no context.
+    # The last window is drawn back so that it is full: a few words alone have no context.
     return [
         Window(
             number,
