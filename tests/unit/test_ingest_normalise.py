@@ -418,16 +418,30 @@ def test_no_row_raises(row):
 def check(result):
     """What comes out can be kept in a database: valid UTF-8, no NUL, JSON without NaN."""
     if isinstance(result, Quarantined):
-        stored = [
-            json.dumps(result.raw, allow_nan=False, ensure_ascii=False),
-            result.reason,
-            result.field or "",
-        ]
+        stored = [result.raw, result.reason, result.field or ""]
     else:
         stored = [f.text for f in result.records]
-        stored += [json.dumps(f.meta, allow_nan=False, ensure_ascii=False) for f in result.records]
+        stored += [f.meta for f in result.records]
         stored += [str(f.case_id) + str(f.customer_ref) + f.external_id for f in result.records]
-    for text in stored:
-        text.encode("utf-8")
-        assert "\0" not in text
-        assert "\\u0000" not in text
+    for value in stored:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8")
+        assert not any("\0" in text for text in texts_in(value))
+
+
+def texts_in(value):
+    """Every text of a JSON value, keys too."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from texts_in(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from texts_in(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def test_a_backslash_u0000_that_was_typed_is_no_nul_and_is_kept():
+    (record,) = run({**ROW, "reason": "It said \\u0000 on the screen."}).records[:1]
+
+    assert "\\u0000" in record.text
