@@ -242,7 +242,9 @@ def _calibrate_folder(args: argparse.Namespace) -> Path:
     if args.labels:
         examples, where = own_examples(bundle, args.labels, unseen_only=args.unseen_only), args.labels.name
     else:
-        examples, where = sets.calibration_examples(data_folder()), "calibration eighth of the judged texts"
+        seen = read_seen(bundle.folder)  # a text may have trained under the name of a sentiment set
+        examples = [e for e in sets.calibration_examples(data_folder()) if key_of(e.text) not in seen]
+        where = "calibration eighth of the judged texts"
     fitted, proba, y_true = calibrate(bundle, examples)
     about = {
         "by": getpass.getuser(),

@@ -6,7 +6,7 @@
 The first trains an encoder on the data folder's sets. The second goes on from the live bundle with
 own labels alone and needs neither the data folder nor any other weights. Any setting can be
 overridden: `--set epochs=1 --set seed=3`. A run that was stopped goes on where it was with
-`--resume`. Progress goes to stderr; the run folder gets `model.pt`, `run.json`.
+`--resume`; `--mlflow` tracks it. Progress goes to stderr; the run folder gets `model.pt`, `run.json`.
 """
 
 import argparse
@@ -39,6 +39,7 @@ from training.model import N_SENTIMENTS, VocModel, load_encoder
 from training.progress import Progress
 from training.seen import write_seen
 from training.settings import Settings, data_folder, find_data_folder, read_settings
+from training.tracking import DEFAULT_URI, track
 from training.validate import figures, validate
 from voc.errors import InputError, VocError
 
@@ -214,9 +215,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder of this run")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument(
+        "--mlflow", nargs="?", const=DEFAULT_URI, metavar="URI", help=f"track the run ({DEFAULT_URI})"
+    )
     args = parser.parse_args()
     try:
         report = run(read_settings(args.config, args.set), args.output, resume=args.resume)
+        if args.mlflow:
+            track(args.mlflow, args.output, json.loads((args.output / "run.json").read_text()))
     except VocError as error:
         sys.exit(f"finetune: {error}")
     print(json.dumps(report, indent=1))
