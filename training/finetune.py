@@ -283,7 +283,13 @@ def run(settings: Settings, output: Path, *, resume: bool) -> dict[str, Any]:
     record = {
         "settings": dataclasses.asdict(settings),
         **about,
-        "data": {"counts": counts, "sha256": sets.fingerprint(examples)},
+        "data": {
+            "counts": counts,
+            "positives": {
+                name: sum(e.signals[j] == 1 for e in examples) for j, name in enumerate(sets.SIGNAL_NAMES)
+            },
+            "sha256": sets.fingerprint(examples),
+        },
         "history": history,
         "development": report,
         "seconds": round(time.monotonic() - started),
