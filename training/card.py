@@ -16,7 +16,8 @@ LICENCES = {
     "dynasent_r1r2": "CC BY 4.0", "goemotions": "Apache-2.0", "hint3": "ODbL",
     "hotel_opener_en_sentences": "none stated", "hotel_reviews": "none stated",
     "huliu_product_sentences": "CC BY 4.0", "kotzias_sentences": "asks for citation",
-    "made_behaviours": "made by `training.behaviours`", "multidogo_turns": "CDLA-Permissive", "oats": "none stated", "oats_sentences": "none stated",
+    "made_behaviours": "made by `training.behaviours`",
+    "multidogo_turns": "CDLA-Permissive", "oats": "none stated", "oats_sentences": "none stated",
     "privacy_app_reviews": "Apache-2.0", "semeval2017_tweets": "none stated (code MIT)",
     "semeval_tweets": "none stated (code MIT)", "senti4sd_stackoverflow": "MIT", "skytrax": "CC0",
     "skytrax_lounge_seat": "CC0", "sst3_phrases_train": "none stated (code MIT)",
@@ -83,7 +84,8 @@ def write_card(bundle: Path, report: dict[str, Any], stages: list[dict[str, Any]
         "labels (`python -m training.calibrate`). Rare signals rest on few positives: "
         f"{_rare(manifest)}. Sentiment is calibrated on customer texts; on film reviews and general tweets it is "
         "too sure (ECE above). Where made sentences trained (`made_behaviours`), they show the phenomena that "
-        "CheckList tests, in other words: its failure rate says how well those were learnt. Not measured for differences between groups of customers.", "",
+        "CheckList tests, in other words: its failure rate says how well those were learnt. "
+        "Not measured for differences between groups of customers.", "",
     ]  # fmt: skip
     return "\n".join(lines)
 
