@@ -141,3 +141,12 @@ def test_a_drafted_map_is_valid_reads_back_and_finds_the_slips_it_was_not_drawn_
 def test_too_few_cases_make_no_map():
     with pytest.raises(LogError, match="fewer than 20 would be chance"):
         discover_map(log_of(log(usual(19))).events, "draft")
+
+
+def test_a_case_the_log_does_not_have_is_judged_by_what_it_learned():
+    """A baseline goes on judging cases that come later, whatever they hold."""
+    baseline = learn_baseline(log_of(log(usual(400))).events)
+    assert baseline.check("abcdefg") == []
+    for trace in ("g", "a", "gfedcba", "ax", "xyz"):
+        baseline.check(trace)
+    assert [(one.kind, one.step) for one in baseline.check("abcdxefg")] == [("wrong_order", "x")]

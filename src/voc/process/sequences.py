@@ -71,7 +71,8 @@ class SequenceModel:
 
     def view(self, trace: Trace, *, left_out: bool) -> "View":
         """The model as `trace` should be judged by: without its own cases where `left_out`."""
-        return View(self, trace if left_out else None)
+        # A trace the log does not have has no case to leave out.
+        return View(self, trace if left_out and trace in self.variants else None)
 
     def pair_log(self, left: int, right: int) -> float:
         """log of the share of cases at `left` that go on to `right`; -inf where none does."""
