@@ -173,3 +173,4 @@ class RootCause:
     bundle: str
     window: tuple[datetime, datetime]
     evidence: tuple[tuple[int, str], ...]  # (feedback id, case id)
+    theme_fit: str | None = None  # the fit whose themes were among the outcomes tested

@@ -13,6 +13,7 @@ from voc.files import read_table, write_json_lines
 from voc.records import Change
 from voc.rootcause.change_files import read_changes
 from voc.rootcause.changes import MAX_LAG_H, candidates
+from voc.rootcause.externals import as_spans, external_windows
 from voc.rootcause.series import DAY_S, build_series
 from voc.rootcause.spikes import Scanned, Spike, find_spikes
 
@@ -66,7 +67,7 @@ def spikes_command(
     series = build_series(table, theme=theme, file=feedback)
     outside = [c for c in known if c.external] if external else []
     inside = [c for c in known if c not in outside]
-    scanned = find_spikes(series, external=[_window(c) for c in outside])
+    scanned = find_spikes(series, external=as_spans(external_windows(outside)))
     n_spikes = sum(len(s.spikes) for s in scanned)
     left_out = f"; {len(outside)} external windows left out" if outside else ""
     print(f"voc spikes: {len(series)} series, {n_spikes} spikes{left_out}", file=sys.stderr)
@@ -78,13 +79,6 @@ def spikes_command(
         )
     )
     write_json_lines(rows, output)
-
-
-def _window(change: Change) -> tuple[float, float, str | None]:
-    start = change.started_at.timestamp()
-    # With no end on record, its own day.
-    end = change.ended_at.timestamp() if change.ended_at else start + DAY_S - 1
-    return start, end, change.scope.get("app")
 
 
 def to_json(scanned: Scanned, spike: Spike, changes: list[Change], *, max_lag_h: float) -> Mapping[str, Any]:

@@ -68,6 +68,9 @@ class RunSpec(_Part):
     feedback: list[FeedbackPart] = Field(min_length=1)
     process: ProcessPart | None = None
     changes: Path | None = None
+    leave_out_external: bool = Field(
+        default=True, description="leave windows of external changes out of every figure"
+    )
     ratings: list[RatingOutcome] = []
     link: LinkPart = LinkPart()
     associate: AssociatePart = AssociatePart()

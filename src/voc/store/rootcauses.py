@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
@@ -18,7 +18,8 @@ Identity = tuple[str, str, str, str]  # process, outcome, kind, step
 _STATISTICS: Final = tuple(
     name for name in Association.__dataclass_fields__ if name not in ("outcome", "kind", "step")
 )
-_RECOMPUTED: Final = (*_STATISTICS, "bundle", "map_version", "window_start", "window_end", "fdr", "method")
+_PROVENANCE: Final = ("bundle", "theme_fit", "map_version", "window_start", "window_end", "fdr", "method")
+_RECOMPUTED: Final = (*_STATISTICS, *_PROVENANCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class StoredRootCause:
     is_current: bool  # found by the latest computation of its process
     first_found_at: datetime
     computed_at: datetime
+    due_on: date | None
     n_evidence: int
 
 
@@ -54,7 +56,7 @@ class HistoryEntry:
 
     at: datetime
     who: str
-    action: str  # found, recomputed, gone, back, status, owner
+    action: str  # found, recomputed, gone, back, status, owner, comment, due, pilot, rollback
     changes: Moves
     note: str | None
 
@@ -112,7 +114,7 @@ def save_root_causes(
     for identity, row in stored.items():
         if identity not in seen and row["is_current"]:
             conn.execute(update(root_cause).where(root_cause.c.id == row["id"]).values(is_current=False))
-            _note(conn, row["id"], who, "gone", {"is_current": (True, False)})
+            note_history(conn, row["id"], who, "gone", {"is_current": (True, False)})
             counts["gone"] += 1
     return Saved(**counts)
 
@@ -123,7 +125,7 @@ def _save(
     if before is None:
         number = conn.execute(insert(root_cause).values(values).returning(root_cause.c.id)).scalar_one()
         copy_rows(conn, "root_cause_evidence", _EVIDENCE_COLUMNS, _evidence_rows(number, cause))
-        _note(conn, number, who, "found", moved({}, values, (*_RECOMPUTED, "owner")))
+        note_history(conn, number, who, "found", moved({}, values, (*_RECOMPUTED, "owner")))
         return "found"
     number = before["id"]
     if before["owner_by"] is not None:
@@ -139,7 +141,7 @@ def _save(
         changes["is_current"] = (False, True)
     if not changes:
         return "unchanged"
-    _note(conn, number, who, action, changes)
+    note_history(conn, number, who, action, changes)
     return action
 
 
@@ -173,6 +175,7 @@ def _values(cause: RootCause) -> dict[str, Any]:
         "map_version": version,
         "owner": cause.owner,
         "bundle": cause.bundle,
+        "theme_fit": cause.theme_fit,
         "window_start": cause.window[0],
         "window_end": cause.window[1],
     }
@@ -184,9 +187,10 @@ def process_name(process: str) -> tuple[str, str | None]:
     return name, version or None
 
 
-def _note(
+def note_history(
     conn: Connection, number: int, who: str, action: str, changes: Moves, note: str | None = None
 ) -> None:
+    """Write a line into a root cause's history."""
     conn.execute(
         insert(root_cause_history).values(
             root_cause_id=number,
@@ -209,22 +213,23 @@ def set_status(conn: Connection, number: int, status: str, *, who: str, note: st
     """
     if status not in STATUSES:
         raise StoreError(f"'{status}' is no status of a root cause; choose one of {', '.join(STATUSES)}")
-    before = _locked(conn, number)["status"]
+    before = lock_root_cause(conn, number)["status"]
     if before != status:
         conn.execute(update(root_cause).where(root_cause.c.id == number).values(status=status))
-        _note(conn, number, who, "status", {"status": (before, status)}, note)
+        note_history(conn, number, who, "status", {"status": (before, status)}, note)
 
 
 def set_owner(conn: Connection, number: int, owner: str | None, *, who: str, note: str | None = None) -> None:
     """Give a root cause an owner that computations leave alone; None: back to the process map's,
     from the next computation on."""
-    before = _locked(conn, number)["owner"]
+    before = lock_root_cause(conn, number)["owner"]
     values = {"owner": owner, "owner_by": who} if owner is not None else {"owner_by": None}
     conn.execute(update(root_cause).where(root_cause.c.id == number).values(**values))
-    _note(conn, number, who, "owner", {"owner": (before, owner)}, note)
+    note_history(conn, number, who, "owner", {"owner": (before, owner)}, note)
 
 
-def _locked(conn: Connection, number: int) -> RowMapping:
+def lock_root_cause(conn: Connection, number: int) -> RowMapping:
+    """A root cause's row, held until the transaction ends; raises `StoreError` where there is none."""
     query = select(root_cause).where(root_cause.c.id == number).with_for_update()
     row = conn.execute(query).mappings().one_or_none()
     if row is None:
@@ -287,6 +292,7 @@ def _record(row: RowMapping) -> StoredRootCause:
             bundle=row["bundle"],
             window=(row["window_start"], row["window_end"]),
             evidence=(),
+            theme_fit=row["theme_fit"],
         ),
         **{name: row[name] for name in StoredRootCause.__dataclass_fields__ if name not in ("id", "cause")},
     )
