@@ -43,6 +43,7 @@ class Point(BaseModel):
 class SentimentPoint(Point):
     """How customers of a group feel."""
 
+    model: str = Field(examples=["voc-small/1.0.0"])
     n: int | None
     mean: float | None = Field(description="in [-1, 1]")
     mean_low: float | None
@@ -53,18 +54,19 @@ class SentimentPoint(Point):
     frustrated: Share | None
 
     @classmethod
-    def of(cls, cell: Cell) -> "SentimentPoint":
-        """From the store's sums."""
+    def of(cls, cell: Cell, model: str) -> "SentimentPoint":
+        """From the store's sums of what `model` found."""
         names = ("negative", "neutral", "positive", "frustrated")
         if cell.withheld:
             nothing = dict.fromkeys(("n", "mean", "mean_low", "mean_high", *names))
-            return cls(start=cell.start, group=dict(cell.group), withheld=True, **nothing)
+            return cls(start=cell.start, group=dict(cell.group), withheld=True, model=model, **nothing)
         sums = cell.figures
         n = int(sums["n"])
         mean, low, high = mean_interval(sums["sum_score"], sums["sum_squares"], n, bounds=(-1, 1))
         return cls.model_validate({
-            "start": cell.start, "group": dict(cell.group), "withheld": False, "n": n, "mean": mean,
-            "mean_low": low, "mean_high": high, **{name: share(int(sums[f"n_{name}"]), n) for name in names},
+            "start": cell.start, "group": dict(cell.group), "withheld": False, "model": model, "n": n,
+            "mean": mean, "mean_low": low, "mean_high": high,
+            **{name: share(int(sums[f"n_{name}"]), n) for name in names},
         })  # fmt: skip
 
 

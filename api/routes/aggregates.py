@@ -15,7 +15,7 @@ from api.intake import to_utc
 from api.problems import responses
 from api.schemas import Identifier, Strict
 from api.state import State, StateDep
-from voc.store import aggregates
+from voc.store import aggregates, seams
 from voc.store.aggregates import Cell, last_ingests
 from voc.store.engine import transaction
 from voc.store.scores import find_latest_model
@@ -77,10 +77,19 @@ class SourceFreshness(BaseModel):
     age_s: float | None
 
 
+class SeamMark(BaseModel):
+    """From `at` on, figures come from the model `after`: a step in a curve here may be the model's."""
+
+    at: datetime
+    before: str
+    after: str
+
+
 class SentimentResponse(BaseModel):
-    """Sentiment over time; `model` is what scored it."""
+    """Sentiment over time; `model` scored last, each point says which model its figures come from."""
 
     model: str | None = Field(examples=["voc-small/1.0.0"])
+    seams: list[SeamMark] = Field(description="changes of model; empty once history is scored anew")
     points: list[SentimentPoint]
     sources: list[SourceFreshness]
 
@@ -108,10 +117,12 @@ async def get_sentiment(request: Request, state: StateDep, asked: Asked) -> Resp
     query = asked.query()
 
     def read(conn: Connection) -> SentimentResponse:
-        model = find_latest_model(conn)
-        cells = aggregates.sentiment(conn, model, query) if model else []
+        found = seams.sentiment_by_model(conn, query)
         return SentimentResponse(
-            model=model, points=[SentimentPoint.of(cell) for cell in cells], sources=_sources(conn)
+            model=find_latest_model(conn),
+            seams=[SeamMark(at=s.at, before=s.before, after=s.after) for s in seams.find_seams(found)],
+            points=[SentimentPoint.of(cell, model) for model, cell in found],
+            sources=_sources(conn),
         )
 
     return answer(request, await _read(state, read), but_for=_AGE)
