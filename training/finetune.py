@@ -36,6 +36,7 @@ from training.labels_in import (
     warnings_of,
 )
 from training.model import N_SENTIMENTS, VocModel, load_encoder
+from training.precision import fastest_precision
 from training.progress import Progress
 from training.seen import write_seen
 from training.settings import Settings, data_folder, find_data_folder, read_settings
@@ -242,9 +243,14 @@ def start_model(settings: Settings) -> tuple[VocModel, Tokenizer, dict[str, Any]
         tokenizer, about = build_tokenizer(encoder_path, settings.max_tokens), {}
     if settings.init:
         model.load_state_dict(torch.load(Path(settings.init) / "model.pt", weights_only=True))
-    model.use(precision=settings.precision, dropout=settings.dropout)
+    precision = fastest_precision() if settings.precision == "auto" else settings.precision
+    model.use(precision=precision, dropout=settings.dropout)
     tokenizer.enable_truncation(settings.max_tokens)
-    return model, tokenizer, {**about, "architecture": architecture_of(model.encoder.config)}
+    return (
+        model,
+        tokenizer,
+        {**about, "precision": precision, "architecture": architecture_of(model.encoder.config)},
+    )
 
 
 def run(settings: Settings, output: Path, *, resume: bool) -> dict[str, Any]:

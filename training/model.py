@@ -73,7 +73,9 @@ class VocModel(nn.Module):
             The precision is neither.
         """
         if precision not in ("fp32", "bf16"):
-            raise InputError(f"'{precision}' is no precision", field="precision", remedy="use fp32 or bf16")
+            raise InputError(
+                f"'{precision}' is no precision", field="precision", remedy="use fp32, bf16 or auto"
+            )
         self.precision = precision
         for layer in self.encoder.encoder.layer[self.frozen :]:
             layer.attention.output.dropout.p = layer.output.dropout.p = dropout
