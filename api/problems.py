@@ -10,12 +10,22 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
-from voc.errors import BundleError, InputError, NotFoundError, StatisticsError, StoreError, VocError
+from voc.errors import (
+    BundleError,
+    ConflictError,
+    InputError,
+    NotFoundError,
+    StatisticsError,
+    StoreError,
+    VocError,
+)
 
 log = structlog.get_logger()
 MEDIA_TYPE: Final = "application/problem+json"
 STATUS: Final[tuple[tuple[type[VocError], HTTPStatus], ...]] = (
+    (ConflictError, HTTPStatus.CONFLICT),
     (InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (StatisticsError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (NotFoundError, HTTPStatus.NOT_FOUND),
@@ -27,6 +37,7 @@ _EXAMPLES: Final = {
     401: "give the key as 'Authorization: Bearer ...'",
     403: "no key is set, so only this machine may call; set VOC_API_KEY to open the service",
     404: "root cause 12 is not in the database; list them first",
+    409: "field 'Idempotency-Key': was used for another request; take a new key for each",
     413: "the body is larger than 16,000,000 bytes; send less at a time, or NDJSON",
     415: "send application/json or application/x-ndjson",
     422: "items.3.text: Field required",
@@ -136,6 +147,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         headers = dict(error.headers) if error.headers else None
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers = {"Allow": ", ".join(_methods(request))}
         return problem(request, error.status_code, str(error.detail), headers=headers)
 
     @app.exception_handler(OverloadedError)
@@ -151,3 +164,13 @@ def install(app: FastAPI) -> None:
         # Its text may quote what a customer wrote; kind and route are enough to look for it.
         log.error("unforeseen", kind=type(error).__name__, path=request.url.path)
         return problem(request, 500, "something broke here; the service's log says what")
+
+
+def _methods(request: Request) -> list[str]:
+    """What the path of a request can be asked with: the framework names only one route's methods."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)

@@ -1,9 +1,10 @@
 """Wire models. Records never leave as they are."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from api.problems import FieldError
 from voc.cli.score import score_to_dict
@@ -12,7 +13,17 @@ from voc.records import Score
 MAX_ITEMS = 1000
 NO_NUL = r"^[^\x00]*$"  # the database can't keep NUL
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
+_ISO = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 Note = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=NO_NUL)]
+
+
+def _iso(value: object) -> object:
+    if not isinstance(value, str) or not _ISO.match(value):
+        raise ValueError("write a time as 2026-03-02T10:00:00Z")  # and not as seconds since 1970
+    return value
+
+
+Time = Annotated[datetime, BeforeValidator(_iso)]
 
 
 class Strict(BaseModel):
@@ -125,7 +136,7 @@ class FeedbackItem(Strict):
     kind: Literal["survey", "transcript", "social", "review", "ticket", "email", "staff_note"]
     external_id: Identifier = Field(examples=["S-1001"])
     text: str = Field(examples=["The refund never came."])
-    occurred_at: datetime = Field(description="ISO 8601 with a zone", examples=["2026-03-02T10:00:00Z"])
+    occurred_at: Time = Field(description="ISO 8601 with a zone", examples=["2026-03-02T10:00:00Z"])
     customer_ref: Identifier | None = None
     case_id: Identifier | None = None
     channel: Identifier | None = None

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from voc.errors import InputError
+from voc.errors import NotFoundError
 from voc.records import Change
 from voc.store.copying import stage
 
@@ -38,7 +38,7 @@ def list_changes(
 
     Raises
     ------
-    InputError
+    NotFoundError
         The start in `after` is no time.
     """
     since: datetime | None = None
@@ -46,7 +46,7 @@ def list_changes(
         try:
             since = datetime.fromisoformat(after[0])
         except ValueError as error:
-            raise InputError("is not a time", field="after", remedy="start from the first page") from error
+            raise NotFoundError("no change begins at this place; start from the first page") from error
     rows = conn.execute(
         text(
             "SELECT id, title, started_at, ended_at, kind, scope, external FROM change "
