@@ -62,7 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(GZipMiddleware, minimum_size=_COMPRESS_FROM, compresslevel=5)
     app.add_middleware(Bodies, limit=settings.max_body_bytes)
     problems.install(app)
-    closed = [Depends(require_caller)]
+    closed = [Depends(require_caller), Depends(openapi.refuse_unknown_parameters)]
     app.include_router(health.router)
     for router in (
         score.router, feedback.router, events.router, changes.router, aggregates.router, root_causes.router,

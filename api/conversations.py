@@ -135,10 +135,10 @@ def _state(state: State, conn: Connection, source: str, conversation: str) -> St
                 if t.feedback.speaker == "customer" and t.feedback.text.strip()]  # fmt: skip
         whole = ScoreOut.model_validate(score_out(conversation, conversation_of(said).text, found.whole))
     return StateOut(
-        conversation=conversation, source=source, model=model, n_turns=found.n_turns, shift=found.shift,
-        frustration=found.frustration, signals=list(found.signals), whole=whole,
+        conversation=conversation, source=source, model=model, n_turns=found.n_turns, shift=_rounded(found.shift),
+        frustration=_rounded(found.frustration), signals=list(found.signals), whole=whole,
         trajectory=[
-            HeardOut(index=h.turn_index, sentiment=h.sentiment_score, frustration=h.frustration,
+            HeardOut(index=h.turn_index, sentiment=_rounded(h.sentiment_score), frustration=_rounded(h.frustration),
                      frustrated=h.frustrated, signals=list(h.flags))
             for h in found.trajectory
         ],
@@ -156,3 +156,8 @@ def _feedback(
         channel=body.channel, segment=body.segment, region=body.region,
         language=detector.detect(turn.text).code,
     )  # fmt: skip
+
+
+def _rounded(value: float | None) -> float | None:
+    """As `POST /v1/score` rounds."""
+    return None if value is None else round(value, 6)

@@ -8,10 +8,10 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
 
+from api import openapi
+from api.problem import FieldError, Problem
 from voc.errors import (
     BundleError,
     ConflictError,
@@ -48,24 +48,6 @@ _HEADERS: Final = {
     401: ("WWW-Authenticate", "string", "Bearer"),
     429: ("Retry-After", "integer", "seconds to wait before trying again"),
 }
-
-
-class FieldError(BaseModel):
-    """One field that is wrong."""
-
-    field: str = Field(examples=["items.3.text"])
-    detail: str = Field(examples=["Field required"])
-
-
-class Problem(BaseModel):
-    """What went wrong and what to do (RFC 9457)."""
-
-    type: str = Field("about:blank", examples=["about:blank"])
-    title: str = Field(examples=["Unprocessable Content"])
-    status: int = Field(examples=[422])
-    detail: str = Field(examples=["items.3.text: Field required"])
-    instance: str = Field(examples=["/v1/score"])
-    errors: list[FieldError] = []
 
 
 class OverloadedError(Exception):
@@ -148,7 +130,8 @@ def install(app: FastAPI) -> None:
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         headers = dict(error.headers) if error.headers else None
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers = {"Allow": ", ".join(_methods(request))}
+            methods = openapi.described(request.app, request.url.path)  # the framework names only one route's
+            headers = {"Allow": ", ".join(sorted(method.upper() for method in methods))}
         return problem(request, error.status_code, str(error.detail), headers=headers)
 
     @app.exception_handler(OverloadedError)
@@ -164,13 +147,3 @@ def install(app: FastAPI) -> None:
         # Its text may quote what a customer wrote; kind and route are enough to look for it.
         log.error("unforeseen", kind=type(error).__name__, path=request.url.path)
         return problem(request, 500, "something broke here; the service's log says what")
-
-
-def _methods(request: Request) -> list[str]:
-    """What the path of a request can be asked with: the framework names only one route's methods."""
-    found: set[str] = set()
-    for route in request.app.routes:
-        match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
-            found |= getattr(route, "methods", None) or set()
-    return sorted(found)

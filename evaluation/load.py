@@ -1,11 +1,9 @@
 """How many texts a second the service scores, and how long a caller waits, beside what it could be.
 
     python -m evaluation.load --seconds 10 --rounds 3
-    python -m evaluation.load --infinity /path/to/venv/bin/infinity_emb
 
-Single-text requests from 1, 8 and 32 clients against this service, a naive FastAPI app (one request, one
-call of the model) and, where its program is given, infinity serving the same weights; all beside the bare
-engine on texts batched beforehand, in one run, in turns. Then more than the service can take: live requests
+Single-text requests from 1, 8 and 32 clients against this service and a naive FastAPI app (one request, one
+call of the model), beside the bare engine on texts batched beforehand; in one run, in turns. Then more than the service can take: live requests
 and bulk together. Trust the ratios: the machine's other work is in every figure.
 """
 
@@ -16,14 +14,13 @@ import os
 import platform
 import statistics
 import sys
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from evaluation.load_clients import Measured, send_for
-from evaluation.load_servers import Server, infinity_service, naive_service, our_service
+from evaluation.load_servers import Server, naive_service, our_service
 from evaluation.page import print_table
 from evaluation.sets import data_folder, read_rows
 from voc.classify.bundle import load_bundle
@@ -127,9 +124,6 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, help="else VOC_BUNDLE, else the one models/LIVE names")
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="through all servers in turns")
-    parser.add_argument(
-        "--infinity", type=Path, help="the infinity_emb program, in an environment of its own"
-    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args()
     try:
@@ -139,13 +133,6 @@ def main() -> None:
         with ExitStack() as stack:
             ours = stack.enter_context(our_service(bundle))
             servers = [ours, stack.enter_context(naive_service(bundle))]
-            if args.infinity:
-                from evaluation.load_infinity import write_folder  # needs onnx
-
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-                servers.append(
-                    stack.enter_context(infinity_service(args.infinity, write_folder(bundle, folder)))
-                )
             rows = rows_of(measure(servers, bare, texts, args), bare)
             # The others would share the cores.
             load = asyncio.run(overload(ours, texts, args.seconds))

@@ -59,21 +59,6 @@ def naive_service(bundle: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def infinity_service(executable: Path, folder: Path) -> Iterator[Server]:
-    """`infinity_emb` serving the folder that `evaluation.load_infinity` made from the same weights."""
-    port = _free_port()
-    command = [
-        str(executable), "v2", "--model-id", str(folder), "--engine", "optimum", "--device", "cpu",
-        "--port", str(port), "--served-model-name", "same", "--no-model-warmup", "--log-level", "error",
-    ]  # fmt: skip
-    environment = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0"}
-    with _process(command, environment, f"http://127.0.0.1:{port}/health") as pid:
-        yield Server(
-            "infinity", port, "/embeddings", lambda texts: _json({"model": "same", "input": texts}), pid
-        )
-
-
-@contextmanager
 def _process(command: list[str], environment: dict[str, str], ready: str) -> Iterator[int]:
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, env=os.environ | environment, stdout=said, stderr=said)

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from api.auth import refusal
 from api.conversations import StateOut, TurnsIn, TurnsOut, get_state, take_turns
-from api.problems import Problem, responses
+from api.problem import Problem
+from api.problems import responses
 from api.schemas import NO_NUL
 from api.state import State, StateDep
 from voc.errors import InputError, VocError

@@ -1,11 +1,11 @@
 """`POST /v1/events`: rows of an event log as they happen; their cases are checked at once."""
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 from sqlalchemy import Connection
 
 from api.idempotency import Key, digest_of, named
@@ -20,6 +20,9 @@ from voc.store.engine import transaction
 from voc.store.idempotency import once
 
 router = APIRouter(tags=["process"])
+
+
+ProcessName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^@\x00]*$")]
 
 
 class EventItem(Strict):
@@ -41,7 +44,7 @@ class EventBatch(Strict):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=each_for_itself("EventItem"))
 
-    process: Identifier = Field(pattern=r"^[^@\x00]*$", examples=["orders"])
+    process: ProcessName = Field(examples=["orders"])
     items: list[Any] = Field(min_length=1, max_length=MAX_ITEMS)
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field, JsonValue
 from sqlalchemy import Connection
 
+from api.openapi import lines_too
 from api.paging import Cursor, read_cursor, write_cursor
 from api.problems import responses
 from api.schemas import MAX_ITEMS, Identifier, Note, Strict
@@ -170,7 +171,11 @@ async def patch_one(id: Number, body: Verdict, state: StateDep) -> RootCauseDeta
     return await _in_store(state, write)
 
 
-@router.get("/{id}/evidence", response_model=EvidencePage, responses=responses(401, 403, 404, 422, 503))
+@router.get(
+    "/{id}/evidence",
+    response_model=EvidencePage,
+    responses={**responses(401, 403, 404, 422, 503), **lines_too("items", {"feedback_id": 7})},
+)
 async def get_evidence(
     request: Request, id: Number, state: StateDep, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:

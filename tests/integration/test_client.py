@@ -67,12 +67,13 @@ def test_a_conversation_in_any_order_repeated_and_late_ends_as_the_finished_one(
         scores = client.score([*SAID, "\n".join(SAID)])
 
     assert {k: v for k, v in live.items() if k in read} == read
-    assert live["trajectory"] == at_once["trajectory"]
+    for one, other in zip(live["trajectory"], at_once["trajectory"], strict=True):
+        assert one == {k: pytest.approx(v, abs=2e-6) if isinstance(v, float) else v for k, v in other.items()}
     assert [h["index"] for h in live["trajectory"]] == [0, 2, 4, 6, 8]
     felt = [s["sentiment"]["score"] for s in scores[:-1]]
-    assert [h["sentiment"] for h in live["trajectory"]] == pytest.approx(felt, abs=1e-6)
-    assert live["shift"] == pytest.approx(sum(felt[3:]) / 2 - sum(felt[:2]) / 2, abs=1e-6)
-    assert live["whole"]["sentiment"]["score"] == pytest.approx(scores[-1]["sentiment"]["score"], abs=1e-6)
+    assert [h["sentiment"] for h in live["trajectory"]] == pytest.approx(felt, abs=2e-6)
+    assert live["shift"] == pytest.approx(sum(felt[3:]) / 2 - sum(felt[:2]) / 2, abs=2e-6)
+    assert live["whole"]["sentiment"]["score"] == pytest.approx(scores[-1]["sentiment"]["score"], abs=2e-6)
     assert live["n_turns"] == 10
 
 
