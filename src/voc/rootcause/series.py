@@ -95,17 +95,17 @@ def _signals(table: pl.DataFrame) -> pl.Series | pl.Expr:
     if "signals" not in table.columns:
         return pl.lit(None, pl.List(pl.String))
     return pl.Series(
-        "signal", [_names(value) for value in table["signals"].to_list()], dtype=pl.List(pl.String)
+        "signal", [names_in(value) for value in table["signals"].to_list()], dtype=pl.List(pl.String)
     )
 
 
-def _names(value: Any) -> list[str]:
+def names_in(value: Any) -> list[str]:
     """Names of signals from a list, a JSON list or object (`voc score`), or divided text."""
     if isinstance(value, str):
         text = value.strip()
         if text.startswith(("[", "{")):
             try:
-                return _names(json.loads(text.replace("'", '"')))
+                return names_in(json.loads(text.replace("'", '"')))
             except json.JSONDecodeError:
                 text = text.strip("[]{}")
         return [
