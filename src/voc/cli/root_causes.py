@@ -3,6 +3,7 @@
 import getpass
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Any
@@ -97,6 +98,8 @@ def _show(conn: Connection, number: int, *, as_json: bool) -> None:
         return
     if one:
         _print_table([one])
+        for line in _reading(one.cause.details):
+            print(line)
     for entry in history:
         moved = ", ".join(f"{k}: {a} -> {b}" for k, (a, b) in list(entry["changes"].items())[:4])
         line = f"{entry['at']:%Y-%m-%d %H:%M} {entry['who']}: {entry['action']} {moved} {entry['note'] or ''}"
@@ -104,6 +107,21 @@ def _show(conn: Connection, number: int, *, as_json: bool) -> None:
     print(f"{len(evidence)} pairs of feedback and case (at most 100 shown):")
     for pair in evidence[:20]:
         print(f"  case {pair['case_id']}: {' '.join(pair['text'].split())[:100]}")
+
+
+def _reading(details: Mapping[str, Any]) -> list[str]:
+    """Lag and dose-response in words."""
+    lines = []
+    if after := details.get("lag"):
+        lines.append(
+            f"said after the deviation in {after['share_after']:.0%} of {after['n_cases']} cases"
+            + (f", half of them within {after['median_h']:.1f} h" if after["median_h"] is not None else "")
+        )
+    if dose := details.get("dose_response"):
+        ratios = ", ".join(number(level["odds_ratio"]) for level in dose["levels"])
+        way = "rises" if dose["rising"] else "falls"
+        lines.append(f"odds ratio by size of the deviation: {ratios} ({way}, p {dose['trend_p']:.1g})")
+    return lines
 
 
 def _day(text: str) -> date:
@@ -147,5 +165,5 @@ def _to_dict(found: StoredRootCause) -> dict[str, Any]:
     rest = asdict(found)
     rest.pop("cause")
     return {**rest, "process": cause.process, "owner": cause.owner, "status": cause.status,
-            "model": cause.bundle, "theme_fit": cause.theme_fit,
+            "model": cause.bundle, "theme_fit": cause.theme_fit, "details": cause.details,
             "window": [t.isoformat() for t in cause.window], **asdict(cause.association)}  # fmt: skip
