@@ -315,6 +315,7 @@ root_cause = Table(
     _now("computed_at"),
     Column("theme_fit", Text),
     Column("due_on", Date),
+    _json("details"),
     UniqueConstraint("process", "outcome", "kind", "step", name="root_cause_identity"),
 )
 
