@@ -1,14 +1,18 @@
 """Wire models. Records never leave as they are."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from api.problems import FieldError
+from voc.cli.score import score_to_dict
 from voc.records import Score
 
 MAX_ITEMS = 1000
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+NO_NUL = r"^[^\x00]*$"  # the database can't keep NUL
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
+Note = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=NO_NUL)]
 
 
 class Strict(BaseModel):
@@ -24,13 +28,25 @@ class ScoreItem(Strict):
     text: str = Field(examples=["I was charged twice and nobody answers!"])
 
 
-class ScoreRequest(Strict):
-    """Up to 1,000 texts."""
+def each_for_itself(item: str) -> dict[str, Any]:
+    """Schema of a batch whose items are checked one by one: whatever is not an `item` is answered so."""
+    anything = {"description": f"anything else is taken too, and answered as no {item}"}
+    return {
+        "properties": {
+            "items": {
+                "type": "array", "minItems": 1, "maxItems": MAX_ITEMS,
+                "items": {"anyOf": [{"$ref": f"#/components/schemas/{item}"}, anything]},
+            }
+        }
+    }  # fmt: skip
 
-    items: list[ScoreItem] = Field(min_length=1, max_length=MAX_ITEMS)
-    operating_point: str | None = Field(
-        None, description="must be the one the service runs with; else an error", examples=[None]
-    )
+
+class ScoreBatch(Strict):
+    """Up to 1,000 texts; a wrong item is answered with what is wrong, and its neighbours are scored."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=each_for_itself("ScoreItem"))
+
+    items: list[Any] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
 class SentimentOut(BaseModel):
@@ -64,7 +80,7 @@ class ScoreOut(BaseModel):
 
     id: str | None
     supported: bool
-    reason: str | None = Field(description="why not: empty, no_words, language, too_long")
+    reason: str | None = Field(description="why not: empty, no_words, language, too_long, invalid")
     language: str | None
     sentiment: SentimentOut | None
     frustration: FlagOut | None
@@ -72,27 +88,19 @@ class ScoreOut(BaseModel):
     evidence: list[SpanOut]
     n_windows: int
     model: str
+    problem: FieldError | None = Field(None, description="what is wrong with the item, where it is invalid")
 
-    @classmethod
-    def of(cls, name: str | None, text: str, score: Score) -> "ScoreOut":
-        """From a record."""
-        heads: dict[str, object] = {"sentiment": None, "frustration": None, "signals": None}
-        if score.sentiment_proba is not None:
-            negative, neutral, positive = (round(p, 6) for p in score.sentiment_proba)
-            heads = {
-                "sentiment": {"label": score.sentiment, "score": round(score.sentiment_score or 0.0, 6),
-                              "proba": {"negative": negative, "neutral": neutral, "positive": positive}},
-                "frustration": {"proba": round(score.frustration or 0.0, 6), "flag": score.frustration_flag},
-                "signals": {
-                    s: {"proba": round(p, 6), "flag": s in score.flags} for s, p in score.signals.items()
-                },
-            }  # fmt: skip
-        return cls.model_validate({
-            "id": name, "supported": score.supported, "reason": score.reason, "language": score.language,
-            **heads, "n_windows": score.n_windows, "model": score.model,
-            "evidence": [{"for": s.label, "start": s.start, "end": s.end, "text": text[s.start : s.end]}
-                         for s in score.evidence],
-        })  # fmt: skip
+
+def score_out(name: str | None, text: str, score: Score) -> dict[str, Any]:
+    """A score in the form of `ScoreOut`; a plain dict, since many are written a second."""
+    return {**score_to_dict(name, text, score), "problem": None}
+
+
+def invalid_out(name: str | None, wrong: FieldError, model: str) -> dict[str, Any]:
+    """The form of `ScoreOut` for an item that is no text to score."""
+    heads = dict.fromkeys(("language", "sentiment", "frustration", "signals"))
+    return {"id": name, "supported": False, "reason": "invalid", **heads, "evidence": [], "n_windows": 0,
+            "model": model, "problem": wrong.model_dump()}  # fmt: skip
 
 
 class ScoreResponse(BaseModel):
@@ -126,16 +134,18 @@ class FeedbackItem(Strict):
     ratings: list[RatingIn] = []
 
 
-class FeedbackRequest(Strict):
-    """Up to 1,000 feedbacks."""
+class FeedbackBatch(Strict):
+    """Up to 1,000 items, each checked for itself: a bad one goes to quarantine, the others are stored."""
 
-    items: list[FeedbackItem] = Field(min_length=1, max_length=MAX_ITEMS)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=each_for_itself("FeedbackItem"))
+
+    items: list[Any] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
 class Rejected(BaseModel):
     """An item that was put in quarantine; its neighbours are not affected."""
 
-    index: int
+    index: int = Field(description="place in what was sent, from 0")
     field: str | None
     reason: str
     remedy: str | None
@@ -148,4 +158,4 @@ class FeedbackResponse(BaseModel):
     stored: int
     duplicates: int
     quarantined: int
-    rejected: list[Rejected]
+    rejected: list[Rejected] = Field(description="the first thousand of those quarantined")

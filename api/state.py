@@ -9,7 +9,7 @@ import structlog
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 
-from api.batching import BatchingScorer
+from api.batching import BatchingScorer, BulkLane
 from api.settings import Settings
 from voc.errors import VocError
 from voc.pipeline.scoring import score_stored
@@ -29,9 +29,16 @@ class State:
     _worker: asyncio.Task[None] | None = None
     _batch: asyncio.Future[int] | None = None
     _stopping: bool = False
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def wake(self) -> None:
+        """Say from any thread that something arrived."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.arrived.set)
 
     def start(self) -> None:
         """Start the scorer and the worker; what an earlier run left unscored is scored first."""
+        self._loop = asyncio.get_running_loop()
         self.scorer.start()
         self.arrived.set()
         self._worker = asyncio.create_task(self._score_arrivals())
@@ -49,14 +56,13 @@ class State:
         self.engine.dispose()
 
     async def _score_arrivals(self) -> None:
+        bulk = BulkLane(self.scorer, asyncio.get_running_loop())
         while True:
             await self.arrived.wait()
             self.arrived.clear()
             try:
                 self._batch = asyncio.ensure_future(
-                    asyncio.to_thread(
-                        score_stored, self.engine, self.scorer.scorer, stop=lambda: self._stopping
-                    )
+                    asyncio.to_thread(score_stored, self.engine, bulk, stop=lambda: self._stopping)
                 )
                 n = await asyncio.shield(self._batch)
                 if n:

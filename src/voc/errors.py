@@ -10,6 +10,7 @@ VocError
 ├── CalibrationError    calibration parameters or logits are not usable
 ├── StatisticsError     too little data, or counts that cannot be
 └── StoreError          the database is down, too old or refuses
+    └── NotFoundError   what was asked for is not in the database
 """
 
 
@@ -79,3 +80,7 @@ class StatisticsError(VocError):
 
 class StoreError(VocError):
     """The database is down, too old, or refuses."""
+
+
+class NotFoundError(StoreError):
+    """What was asked for is not in the database."""

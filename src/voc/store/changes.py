@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from voc.errors import StoreError
+from voc.errors import InputError, StoreError
 from voc.records import Change
 from voc.store.copying import stage
 
@@ -49,13 +49,29 @@ def save_changes(conn: Connection, changes: Iterable[Change]) -> int:
     return n_new
 
 
-def list_changes(conn: Connection) -> list[Change]:
-    """All changes by start."""
+def list_changes(
+    conn: Connection, *, after: tuple[str, str] | None = None, limit: int | None = None
+) -> list[Change]:
+    """Changes by start and id; `after` is (start in ISO 8601, id) of the last one received, to go on.
+
+    Raises
+    ------
+    InputError
+        The start in `after` is no time.
+    """
+    since: datetime | None = None
+    if after is not None:
+        try:
+            since = datetime.fromisoformat(after[0])
+        except ValueError as error:
+            raise InputError("is not a time", field="after", remedy="start from the first page") from error
     rows = conn.execute(
         text(
             "SELECT id, title, started_at, ended_at, kind, scope, external FROM change "
-            "ORDER BY started_at, id"
-        )
+            "WHERE CAST(:since AS timestamptz) IS NULL OR (started_at, id) > (:since, :id) "
+            "ORDER BY started_at, id LIMIT :limit"
+        ),
+        {"since": since, "id": after[1] if after else "", "limit": limit},
     )
     return [Change(*row) for row in rows]
 

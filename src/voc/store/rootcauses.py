@@ -5,9 +5,21 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    RowMapping,
+    Select,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 
-from voc.errors import StoreError
+from voc.errors import NotFoundError, StoreError
 from voc.records import Association, RootCause
 from voc.store.copying import copy_rows
 from voc.store.moves import Moves, moved
@@ -15,6 +27,7 @@ from voc.store.tables import feedback, root_cause, root_cause_evidence, root_cau
 
 STATUSES: Final = ("proposed", "confirmed", "rejected", "acting", "verifying", "closed")
 Identity = tuple[str, str, str, str]  # process, outcome, kind, step
+PageKey = tuple[int, int, float, float, int]  # rejected, not reported, -weight, q, id: in order
 _STATISTICS: Final = tuple(
     name for name in Association.__dataclass_fields__ if name not in ("outcome", "kind", "step")
 )
@@ -234,7 +247,7 @@ def lock_root_cause(conn: Connection, number: int) -> RowMapping:
     query = select(root_cause).where(root_cause.c.id == number).with_for_update()
     row = conn.execute(query).mappings().one_or_none()
     if row is None:
-        raise StoreError(f"root cause {number} is not in the database; list them first")
+        raise NotFoundError(f"root cause {number} is not in the database; list them first")
     return row
 
 
@@ -246,30 +259,25 @@ def list_root_causes(
     reported: bool | None = True,
     current: bool | None = True,
     limit: int = 1000,
+    after: PageKey | None = None,
 ) -> list[StoredRootCause]:
     """Root causes, heaviest first: by how many cases with the outcome the deviation goes with beyond
     what cases without it would have had (risk difference times exposed cases); rejected ones last.
 
-    `processes`, `statuses`, `reported`, `current`: None for any.
+    `processes`, `statuses`, `reported`, `current`: None for any. `after`: `page_key` of the last one
+    received, to go on from there.
     """
     table = root_cause.c
-    n_evidence = (
-        select(func.count())
-        .where(root_cause_evidence.c.root_cause_id == table.id)
-        .scalar_subquery()
-        .label("n_evidence")
+    order = (
+        cast(table.status == "rejected", Integer),
+        cast(~table.reported, Integer),
+        -(table.risk_difference * table.n_exposed),
+        table.q_value,
+        table.id,
     )
-    query = (
-        select(root_cause, n_evidence)
-        .order_by(
-            table.status == "rejected",
-            table.reported.desc(),
-            (table.risk_difference * table.n_exposed).desc(),
-            table.q_value,
-            table.id,
-        )
-        .limit(limit)
-    )
+    query = _with_evidence_counts().order_by(*order).limit(limit)
+    if after is not None:
+        query = query.where(tuple_(*order) > tuple_(*after))
     if processes is not None:
         query = query.where(table.process.in_([process_name(process)[0] for process in processes]))
     if statuses is not None:
@@ -279,6 +287,34 @@ def list_root_causes(
     if current is not None:
         query = query.where(table.is_current == current)
     return [_record(row) for row in conn.execute(query).mappings()]
+
+
+def page_key(stored: StoredRootCause) -> PageKey:
+    """Where a root cause stands in the order of `list_root_causes`."""
+    said = stored.cause.association
+    rejected, silent = int(stored.cause.status == "rejected"), int(not said.reported)
+    return rejected, silent, -(said.risk_difference * said.n_exposed), said.q_value, stored.id
+
+
+def get_root_cause(conn: Connection, number: int) -> StoredRootCause:
+    """One root cause.
+
+    Raises
+    ------
+    NotFoundError
+        There is none of this number.
+    """
+    row = conn.execute(_with_evidence_counts().where(root_cause.c.id == number)).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError(f"root cause {number} is not in the database; list them first")
+    return _record(row)
+
+
+def _with_evidence_counts() -> Select[Any]:
+    n_evidence = (
+        select(func.count()).where(root_cause_evidence.c.root_cause_id == root_cause.c.id).scalar_subquery()
+    )
+    return select(root_cause, n_evidence.label("n_evidence"))
 
 
 def _record(row: RowMapping) -> StoredRootCause:

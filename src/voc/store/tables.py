@@ -116,6 +116,7 @@ feedback = Table(
     UniqueConstraint("source", "external_id", name="feedback_source_external_id_key"),
 )
 Index("feedback_occurred_at_idx", feedback.c.occurred_at)
+Index("feedback_source_created_at_idx", feedback.c.source, feedback.c.created_at)
 Index("feedback_text_hash_idx", feedback.c.text_hash)
 Index("feedback_import_file_id_idx", feedback.c.import_file_id)
 for _name, _columns in {
