@@ -8,8 +8,6 @@ down_revision = "0002"
 STATEMENTS = """
 ALTER TABLE root_cause ADD COLUMN theme_fit text;
 ALTER TABLE root_cause ADD COLUMN due_on date;
-ALTER TABLE root_cause ADD COLUMN details jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(details) = 'object');
-COMMENT ON COLUMN root_cause.details IS 'lag from deviation to outcome, and dose-response, where known';
 COMMENT ON COLUMN root_cause.theme_fit IS 'the fit whose themes were outcomes; null: none were';
 ALTER TABLE root_cause_history DROP CONSTRAINT root_cause_history_action_check;
 ALTER TABLE root_cause_history ADD CONSTRAINT root_cause_history_action_check CHECK (action IN (
