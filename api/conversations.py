@@ -1,9 +1,9 @@
 """Live conversations between the wire and the library: turns in, state out."""
 
 import asyncio
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from sqlalchemy import Connection
 
 from api.intake import check_text, to_utc
@@ -18,10 +18,17 @@ from voc.store.conversations import announce, read_turns
 from voc.store.engine import transaction
 
 
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]  # to JSON 3.0 is a whole number, true is not
+
+
 class TurnIn(Strict):
     """What one side said."""
 
-    index: int = Field(ge=0, lt=2**31, description="place in the conversation, from 0", examples=[3])
+    index: Whole = Field(ge=0, lt=2**31, description="place in the conversation, from 0", examples=[3])
     speaker: Literal["customer", "agent", "system"]
     text: str = Field(examples=["I have been waiting for two weeks!"])
     occurred_at: Time = Field(description="ISO 8601 with a zone", examples=["2026-03-02T10:04:00Z"])

@@ -3,8 +3,9 @@
     python -m evaluation.load --seconds 10 --rounds 3
 
 Single-text requests from 1, 8 and 32 clients against this service and a naive FastAPI app (one request, one
-call of the model), beside the bare engine on texts batched beforehand; in one run, in turns. Then more than the service can take: live requests
-and bulk together. Trust the ratios: the machine's other work is in every figure.
+call of the model), beside the bare engine on texts batched beforehand; in one run, in turns. Then
+more than the service can take: live requests and bulk together. Trust the ratios: the machine's other work is
+in every figure.
 """
 
 import argparse
