@@ -21,8 +21,8 @@ STOP_WORDS = frozenset(
     "what which who whom whose when where why how all any both each some such own same only more most much "
     "many other another because while until during between because get got getting go going goes gone let make "
     "made like want know please hi hello thanks thank ok okay yes really even still ever since now that's "
-    "someone somebody think sure able possible seem seems seemed need needs needed help use using used try tried trying "
-    "what's there's one thing things way lot something anything everything".split()
+    "someone somebody think sure able possible seem seems seemed need needs needed help use using used try "
+    "tried trying what's there's one thing things way lot something anything everything".split()
 )
 
 
