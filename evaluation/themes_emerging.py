@@ -43,7 +43,7 @@ def plant(
     """
     draw = np.random.default_rng(seed)
     ordinary, new = draw.permutation(np.flatnonzero(~is_new)), draw.permutation(np.flatnonzero(is_new))
-    begins = min(len(ordinary) // 2, 6000)
+    begins = min(len(ordinary) // 3, 8000)
     after = len(ordinary) - begins
     n_new = min(len(new), int(after * VOLUME / (1 - VOLUME)))
     places = np.sort(draw.choice(after + n_new, n_new, replace=False)) + begins

@@ -217,3 +217,18 @@ class ThemeEvent:
     other: str | None = None
     n_shared: int = 0
     share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ThemeFitInfo:
+    """Which fit themes come from: `digest` names it, `previous` the one it went on from."""
+
+    digest: str
+    bundle: str  # "name/version"
+    method: str
+    seed: int
+    n_texts: int
+    fingerprint: str
+    coverage: float
+    threshold: float
+    previous: str | None = None

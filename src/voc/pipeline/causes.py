@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from voc.pipeline.deviations import Checked
 from voc.pipeline.outcomes import UNIT, cases_with_feedback, flags_of, shuffled
 from voc.pipeline.spec import RunSpec
+from voc.pipeline.stored_themes import Themed
 from voc.records import Association, RootCause
 from voc.rootcause.association import MIN_EXPOSED, AssociationRun, associate
 from voc.rootcause.links import evidence, link_feedback, link_records, outcomes_of_cases
@@ -23,7 +24,12 @@ MAX_EVIDENCE = 200  # pairs kept a root cause, surest first
 
 
 def find_root_causes(
-    engine: Engine, bundle: str, spec: RunSpec, checked: Checked, scored: pl.DataFrame
+    engine: Engine,
+    bundle: str,
+    spec: RunSpec,
+    checked: Checked,
+    scored: pl.DataFrame,
+    themed: Themed | None = None,
 ) -> dict[str, Any]:
     """Link feedback to cases, test every pair, store links and what was reported; returns the findings."""
     units = scored.filter(UNIT)
@@ -34,6 +40,8 @@ def find_root_causes(
         after=timedelta(days=spec.link.after_days),
     )
     flags = flags_of(scored, spec.ratings, spec.associate.outcomes)
+    if themed is not None:
+        flags = pl.concat([flags, themed.flags()])
     outcomes = outcomes_of_cases(links, flags)
     cases = cases_with_feedback(checked.cases, units, links)
     test = spec.associate
@@ -58,7 +66,13 @@ def find_root_causes(
         "fdr": test.fdr,
         "method": METHOD,
         "reported": [
-            {**_row(c.association), "owner": c.owner, "n_evidence": len(c.evidence)} for c in causes
+            {
+                **_row(c.association),
+                "owner": c.owner,
+                "n_evidence": len(c.evidence),
+                "theme": themed.name(c.association.outcome) if themed else None,
+            }
+            for c in causes
         ],
         "moved": {
             name: getattr(saved, name) for name in ("found", "back", "recomputed", "unchanged", "gone")

@@ -18,6 +18,7 @@ from voc.pipeline.outcomes import UNIT
 from voc.pipeline.scoring import score_stored
 from voc.pipeline.spec import RunSpec
 from voc.pipeline.spikes import find_spikes_after_changes
+from voc.pipeline.stored_themes import assign_themes
 from voc.pipeline.summary import as_html
 from voc.store.engine import transaction
 from voc.store.scores import read_scored
@@ -45,18 +46,24 @@ def run(engine: Engine, scorer: Scorer, spec: RunSpec, *, say: Say, progress: Pr
         score_stored(engine, scorer, sources=sources, progress=lambda n: step(n, None))
     with transaction(engine) as conn:
         scored = read_scored(conn, scorer.bundle.id, sources=sources)
+    themed = None
+    if spec.themes is not None:
+        say("assigning themes")
+        themed = assign_themes(engine, scorer.bundle.id, spec.themes, sources=sources)
     result: dict[str, Any] = {
         "name": spec.name,
         "description": spec.description,
         "imports": [_import_counts(report) for report in imports],
         "scores": _score_counts(scored, scorer.bundle.id),
     }
+    if themed is not None:
+        result["themes"] = themed.counts()
     if spec.process is not None:
         say(f"checking {spec.process.log.name}")
         checked = check_process(engine, spec.name, spec.process)
         result["deviations"] = checked.counts()
         say("linking and testing")
-        result["associations"] = find_root_causes(engine, scorer.bundle.id, spec, checked, scored)
+        result["associations"] = find_root_causes(engine, scorer.bundle.id, spec, checked, scored, themed)
     if spec.changes is not None:
         result["spikes"] = find_spikes_after_changes(engine, spec.changes, scored)
     spec.output.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voc.errors import InputError
-from voc.records import Quote, Theme, ThemeEvent
+from voc.records import Quote, Theme, ThemeEvent, ThemeFitInfo
 from voc.themes.assign import Assigned, assign
 from voc.themes.space import Floats, Space
 
@@ -51,6 +51,10 @@ class ThemeFit:
     def sealed(self) -> "ThemeFit":
         """The same fit with its digest: over what assigns, and not over names and owners."""
         return replace(self, digest=_digest(self))
+
+    def info(self) -> ThemeFitInfo:
+        """What the store keeps of it."""
+        return ThemeFitInfo(**{name: getattr(self, name) for name in ThemeFitInfo.__dataclass_fields__})
 
     def index(self, theme: str) -> int:
         """Where a theme stands.
