@@ -55,9 +55,9 @@ def compare(result: dict[str, Any], truth: dict[str, Any]) -> list[str]:
     if others:
         n_mood = sum(outcome in ("negative", "frustration") for _, _, outcome in others)
         n_themes = sum(outcome.startswith("theme:") for _, _, outcome in others)
-        lines.append(f"  found beside: {len(others)}, of them {n_mood} negative or frustrated, {n_themes} themes found in "
-                     "the texts; the rest are complaints that come in one text with a planted one, or that the model "
-                     "takes for it")  # fmt: skip
+        lines.append(f"  found beside: {len(others)}, of them {n_mood} negative or frustrated and {n_themes} themes; "
+                     "the rest are complaints that come in one text with a planted one, or that the model takes "
+                     "for it")  # fmt: skip
     spikes = [s for s in result.get("spikes", []) if "outage_defect" in s["series"]]
     named = spikes and spikes[0]["candidates"] and spikes[0]["candidates"][0]["change_id"]
     lines.append(f"  bad release {truth['bad_release']}: "
