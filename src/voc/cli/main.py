@@ -17,6 +17,7 @@ from voc.cli import (
     run,
     score,
     spikes,
+    themes,
 )
 from voc.errors import UsageError, VocError
 
@@ -44,6 +45,7 @@ for group in (
     process,
     associate,
     spikes,
+    themes,
     changes,
     pilot,
     effort,

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from voc.pipeline.deviations import Checked
 from voc.pipeline.outcomes import UNIT, cases_with_feedback, flags_of, shuffled
 from voc.pipeline.spec import RunSpec
+from voc.pipeline.stored_themes import Themed
 from voc.records import Association, RootCause
 from voc.rootcause.association import MIN_EXPOSED, AssociationRun, associate
 from voc.rootcause.details import describe, dose_response, lag
@@ -36,7 +37,7 @@ def find_root_causes(
     scored: pl.DataFrame,
     *,
     external: Sequence[Window] = (),
-    theme_fit: str | None = None,
+    themed: Themed | None = None,
 ) -> dict[str, Any]:
     """Link feedback to cases, test every pair, store links and what was reported; returns the findings.
 
@@ -51,6 +52,8 @@ def find_root_causes(
         after=timedelta(days=spec.link.after_days),
     )
     flags = flags_of(scored, spec.ratings, spec.associate.outcomes)
+    if themed is not None:
+        flags = pl.concat([flags, themed.flags()])
     outcomes = outcomes_of_cases(links, flags)
     cases, left_out = leave_out(cases_with_feedback(checked.cases, units, links), external)
     test = spec.associate
@@ -63,7 +66,7 @@ def find_root_causes(
     provenance: dict[str, Any] = {
         "process": f"{spec.name}@{checked.map_version}",
         "bundle": bundle,
-        "theme_fit": theme_fit,
+        "theme_fit": themed.fit.digest if themed else None,
         "window": (scored["occurred_at"].min(), scored["occurred_at"].max()),
     }
     inputs = _fingerprint(
@@ -95,7 +98,13 @@ def find_root_causes(
         "fdr": test.fdr,
         "method": METHOD,
         "reported": [
-            {**_row(c.association), "owner": c.owner, "n_evidence": len(c.evidence), **c.details}
+            {
+                **_row(c.association),
+                "owner": c.owner,
+                "n_evidence": len(c.evidence),
+                "theme": themed.name(c.association.outcome) if themed else None,
+                **c.details,
+            }
             for c in causes
         ],
         "ownership_gaps": sorted({c.association.step for c in causes if c.owner is None}),
