@@ -4,7 +4,19 @@ import sys
 
 import typer
 
-from voc.cli import associate, changes, db, ingest, process, rescore, root_causes, run, score, spikes
+from voc.cli import (
+    associate,
+    changes,
+    db,
+    ingest,
+    process,
+    quarantine,
+    rescore,
+    root_causes,
+    run,
+    score,
+    spikes,
+)
 from voc.errors import UsageError, VocError
 
 app = typer.Typer(
@@ -22,7 +34,7 @@ def voc() -> None:
     """Voice of the customer: every complaint, traced to the process step that causes it."""
 
 
-for group in (score, ingest, run, root_causes, rescore, process, associate, spikes, changes, db):
+for group in (score, ingest, quarantine, run, root_causes, rescore, process, associate, spikes, changes, db):
     group.register(app)
 
 
