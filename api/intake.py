@@ -1,8 +1,8 @@
 """Items that come in by API to records, and into the store with those that are wrong beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 from sqlalchemy import Connection
@@ -20,6 +20,7 @@ from voc.store.feedback import insert_feedback
 from voc.store.quarantine import BadRow, save_quarantine
 from voc.taxonomy import RATING_SCALES
 
+T = TypeVar("T")
 _FUTURE: Final = timedelta(days=1)  # clocks differ
 MAX_REJECTED: Final = 1000
 MAPPING: Final = "api"  # what quarantined items name as their mapping
@@ -78,6 +79,18 @@ def to_utc(time: datetime, field: str, *, future: bool = False) -> datetime:
     if not future and utc > datetime.now(UTC) + _FUTURE:
         raise InputError("lies in the future", field=field, remedy="check the sender's clock")
     return utc
+
+
+def parse_each(items: Sequence[Any], parse: Callable[[Any], T]) -> tuple[list[T], list[Rejected]]:
+    """Items one by one: those that `parse` takes, and what is wrong with the others."""
+    good: list[T] = []
+    rejected: list[Rejected] = []
+    for index, item in enumerate(items):
+        try:
+            good.append(parse(item))
+        except (ValidationError, InputError) as error:
+            rejected.append(rejected_of(index, error))
+    return good, rejected
 
 
 def rejected_of(index: int, error: ValidationError | InputError) -> Rejected:

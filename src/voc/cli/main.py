@@ -8,7 +8,9 @@ from voc.cli import (
     associate,
     changes,
     db,
+    effort,
     ingest,
+    pilot,
     process,
     quarantine,
     rescore,
@@ -16,6 +18,7 @@ from voc.cli import (
     run,
     score,
     spikes,
+    themes,
 )
 from voc.errors import UsageError, VocError
 
@@ -34,7 +37,22 @@ def voc() -> None:
     """Voice of the customer: every complaint, traced to the process step that causes it."""
 
 
-for group in (score, ingest, quarantine, run, root_causes, rescore, process, associate, spikes, changes, db):
+for group in (
+    score,
+    ingest,
+    quarantine,
+    run,
+    root_causes,
+    rescore,
+    process,
+    associate,
+    spikes,
+    themes,
+    changes,
+    pilot,
+    effort,
+    db,
+):
     group.register(app)
 
 
