@@ -12,6 +12,7 @@ from voc.cli import (
     ingest,
     pilot,
     process,
+    quarantine,
     rescore,
     root_causes,
     run,
@@ -39,6 +40,7 @@ def voc() -> None:
 for group in (
     score,
     ingest,
+    quarantine,
     run,
     root_causes,
     rescore,

@@ -15,6 +15,7 @@ from voc.classify.bundle import find_live_bundle, load_bundle
 from voc.classify.scorer import Scorer
 from voc.cli.progress import track
 from voc.files import open_output, stream_rows
+from voc.language import whole_characters
 from voc.records import Score
 
 
@@ -84,7 +85,7 @@ def default_bundle() -> Path:
 
 
 def _as_text(value: Any) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else whole_characters(str(value))
 
 
 def score_to_dict(name: Any, text: str, score: Score) -> dict[str, Any]:
