@@ -10,7 +10,17 @@ from api import openapi, problems
 from api.auth import require_caller
 from api.batching import BatchingScorer
 from api.bodies import Bodies
-from api.routes import aggregates, changes, events, feedback, health, models, root_causes, score
+from api.routes import (
+    aggregates,
+    changes,
+    conversations,
+    events,
+    feedback,
+    health,
+    models,
+    root_causes,
+    score,
+)
 from api.schemas import FeedbackBatch, FeedbackItem, ScoreBatch, ScoreItem
 from api.settings import Settings
 from api.state import State
@@ -52,12 +62,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(GZipMiddleware, minimum_size=_COMPRESS_FROM, compresslevel=5)
     app.add_middleware(Bodies, limit=settings.max_body_bytes)
     problems.install(app)
-    closed = [Depends(require_caller)]
+    closed = [Depends(require_caller), Depends(openapi.refuse_unknown_parameters)]
     app.include_router(health.router)
     for router in (
         score.router, feedback.router, events.router, changes.router, aggregates.router, root_causes.router,
-        models.router,
+        models.router, conversations.router,
     ):  # fmt: skip
         app.include_router(router, prefix="/v1", dependencies=closed)
-    openapi.describe(app, [ScoreBatch, ScoreItem, FeedbackBatch, FeedbackItem])
+    app.include_router(conversations.live, prefix="/v1")  # a socket says for itself who it is
+    openapi.describe(
+        app, [ScoreBatch, ScoreItem, FeedbackBatch, FeedbackItem, events.EventItem, changes.ChangeItem]
+    )
     return app

@@ -1,8 +1,8 @@
 """Items that come in by API to records, and into the store with those that are wrong beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 from sqlalchemy import Connection
@@ -11,14 +11,19 @@ from api.payloads import NotJson
 from api.schemas import FeedbackItem, FeedbackResponse, Rejected
 from voc.classify.scorer import MAX_CHARS
 from voc.errors import InputError
+from voc.ingest.encoding import mend
+from voc.ingest.quarantine import storable
+from voc.ingest.row_context import MENDED
 from voc.language import LanguageDetector
 from voc.records import Feedback, Rating
 from voc.store.feedback import insert_feedback
 from voc.store.quarantine import BadRow, save_quarantine
 from voc.taxonomy import RATING_SCALES
 
+T = TypeVar("T")
 _FUTURE: Final = timedelta(days=1)  # clocks differ
 MAX_REJECTED: Final = 1000
+MAPPING: Final = "api"  # what quarantined items name as their mapping
 
 
 def store_feedback(
@@ -30,7 +35,7 @@ def store_feedback(
     bad: list[BadRow] = []
     for index, item in enumerate(items, start=first_index):
         try:
-            records.append(_record(item, detector))
+            records.append(record_of(item, detector))
         except (ValidationError, InputError) as error:
             wrong = rejected_of(index, error)
             rejected.append(wrong)
@@ -76,6 +81,18 @@ def to_utc(time: datetime, field: str, *, future: bool = False) -> datetime:
     return utc
 
 
+def parse_each(items: Sequence[Any], parse: Callable[[Any], T]) -> tuple[list[T], list[Rejected]]:
+    """Items one by one: those that `parse` takes, and what is wrong with the others."""
+    good: list[T] = []
+    rejected: list[Rejected] = []
+    for index, item in enumerate(items):
+        try:
+            good.append(parse(item))
+        except (ValidationError, InputError) as error:
+            rejected.append(rejected_of(index, error))
+    return good, rejected
+
+
 def rejected_of(index: int, error: ValidationError | InputError) -> Rejected:
     """What is wrong with the item at `index`, without what it holds."""
     if isinstance(error, InputError):
@@ -85,7 +102,14 @@ def rejected_of(index: int, error: ValidationError | InputError) -> Rejected:
     return Rejected(index=index, field=field, reason=first["msg"], remedy="see the schema of an item")
 
 
-def _record(item: Any, detector: LanguageDetector) -> Feedback:
+def record_of(item: Any, detector: LanguageDetector) -> Feedback:
+    """An item as a record.
+
+    Raises
+    ------
+    ValidationError, InputError
+        It is not an item, or holds a value that can't be.
+    """
     if isinstance(item, NotJson):
         raise InputError(item.detail, remedy="mend the line")
     parsed = FeedbackItem.model_validate(item)
@@ -98,11 +122,14 @@ def _record(item: Any, detector: LanguageDetector) -> Feedback:
             )
     if len({rating.scale for rating in parsed.ratings}) < len(parsed.ratings):
         raise InputError("hold a scale twice", field="ratings", remedy="keep one")
+    text = mend(parsed.text)
     return Feedback(
-        **parsed.model_dump(exclude={"ratings", "occurred_at"}),
+        **parsed.model_dump(exclude={"text", "ratings", "occurred_at"}),
+        text=text,
         occurred_at=to_utc(parsed.occurred_at, "occurred_at"),
         ratings=tuple(Rating(r.scale, r.value) for r in parsed.ratings),
-        language=detector.detect(parsed.text).code,
+        language=detector.detect(text).code,
+        meta={} if text == parsed.text else {MENDED: True},
     )
 
 
@@ -121,6 +148,6 @@ def _bad_row(item: Any, wrong: Rejected) -> BadRow:
     source = raw.get("source")
     named = isinstance(source, str) and source and "\0" not in source
     return BadRow(
-        source=source if named else "api", file="api", row=wrong.index + 1, mapping="api", mapping_version="1",
-        field=wrong.field, reason=wrong.reason, remedy=wrong.remedy or "", raw=raw,
+        source=source if named else "api", file="api", row=wrong.index + 1, mapping=MAPPING,
+        mapping_version="1", field=wrong.field, reason=wrong.reason, remedy=wrong.remedy or "", raw=storable(raw),
     )  # fmt: skip

@@ -3,17 +3,16 @@
 import base64
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import Query
 
-from voc.errors import InputError
+from voc.errors import NotFoundError
 
 Cursor = Annotated[
     str | None,
     Query(max_length=500, description="`next` of the page before; leave it out for the first page"),
 ]
-_WHERE: Final = "cursor"
 
 
 def write_cursor(place: Sequence[Any]) -> str:
@@ -26,7 +25,7 @@ def read_cursor(cursor: str | None, kinds: Sequence[type]) -> tuple[Any, ...] | 
 
     Raises
     ------
-    InputError
+    NotFoundError
         It is none of ours.
     """
     if cursor is None:
@@ -38,9 +37,7 @@ def read_cursor(cursor: str | None, kinds: Sequence[type]) -> tuple[Any, ...] | 
         if any(isinstance(part, int) and not 0 <= part < 2**63 for part in place):
             raise ValueError
     except (ValueError, RecursionError) as error:
-        raise InputError(
-            "is not one that this service gave",
-            field=_WHERE,
-            remedy="take `next` of the page before as it is",
+        raise NotFoundError(
+            "no page begins at this cursor; take `next` of the page before as it is"
         ) from error
     return tuple(place)

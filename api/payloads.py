@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ _NDJSON: Final = (NDJSON, "application/ndjson", "application/jsonl", "applicatio
 MAX_LINE: Final = 4_000_000  # bytes: 200,000 characters, each escaped, and then some
 CHUNK: Final = 1000  # lines taken together
 MAX_AHEAD: Final = 64_000_000  # bytes read before they are worked on
+# Escapes of JSON, whole pairs first, so that what the group holds is half a pair.
+_ESCAPE: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
         raise HTTPException(415, "send application/json or application/x-ndjson")
     body = await request.body()
     try:
-        return model.model_validate(from_json(body, allow_inf_nan=False))
+        return model.model_validate(_parse(body))
     except ValidationError as error:
         raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from None
     except ValueError as error:
@@ -125,9 +131,26 @@ async def _split(request: Request) -> AsyncIterator[bytes]:
 
 def _value(line: bytes) -> Any:
     try:
-        return from_json(line, allow_inf_nan=False)
+        return _parse(line)
     except ValueError as error:
         return NotJson(f"is not JSON: {_where(error)}")
+
+
+def _parse(data: bytes) -> Any:
+    """JSON to values; half a surrogate pair (an emoji cut by a limit on length) becomes U+FFFD.
+
+    Raises
+    ------
+    ValueError
+        It is not JSON.
+    """
+    try:
+        return from_json(data, allow_inf_nan=False)
+    except ValueError:
+        mended = _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], data)
+        if mended == data:
+            raise
+        return from_json(mended, allow_inf_nan=False)
 
 
 def _where(error: ValueError) -> str:

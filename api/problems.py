@@ -8,14 +8,24 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from voc.errors import BundleError, InputError, NotFoundError, StatisticsError, StoreError, VocError
+from api import openapi
+from api.problem import FieldError, Problem
+from voc.errors import (
+    BundleError,
+    ConflictError,
+    InputError,
+    NotFoundError,
+    StatisticsError,
+    StoreError,
+    VocError,
+)
 
 log = structlog.get_logger()
 MEDIA_TYPE: Final = "application/problem+json"
 STATUS: Final[tuple[tuple[type[VocError], HTTPStatus], ...]] = (
+    (ConflictError, HTTPStatus.CONFLICT),
     (InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (StatisticsError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (NotFoundError, HTTPStatus.NOT_FOUND),
@@ -27,6 +37,7 @@ _EXAMPLES: Final = {
     401: "give the key as 'Authorization: Bearer ...'",
     403: "no key is set, so only this machine may call; set VOC_API_KEY to open the service",
     404: "root cause 12 is not in the database; list them first",
+    409: "field 'Idempotency-Key': was used for another request; take a new key for each",
     413: "the body is larger than 16,000,000 bytes; send less at a time, or NDJSON",
     415: "send application/json or application/x-ndjson",
     422: "items.3.text: Field required",
@@ -37,24 +48,6 @@ _HEADERS: Final = {
     401: ("WWW-Authenticate", "string", "Bearer"),
     429: ("Retry-After", "integer", "seconds to wait before trying again"),
 }
-
-
-class FieldError(BaseModel):
-    """One field that is wrong."""
-
-    field: str = Field(examples=["items.3.text"])
-    detail: str = Field(examples=["Field required"])
-
-
-class Problem(BaseModel):
-    """What went wrong and what to do (RFC 9457)."""
-
-    type: str = Field("about:blank", examples=["about:blank"])
-    title: str = Field(examples=["Unprocessable Content"])
-    status: int = Field(examples=[422])
-    detail: str = Field(examples=["items.3.text: Field required"])
-    instance: str = Field(examples=["/v1/score"])
-    errors: list[FieldError] = []
 
 
 class OverloadedError(Exception):
@@ -136,6 +129,9 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         headers = dict(error.headers) if error.headers else None
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            methods = openapi.described(request.app, request.url.path)  # the framework names only one route's
+            headers = {"Allow": ", ".join(sorted(method.upper() for method in methods))}
         return problem(request, error.status_code, str(error.detail), headers=headers)
 
     @app.exception_handler(OverloadedError)

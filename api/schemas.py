@@ -1,24 +1,37 @@
 """Wire models. Records never leave as they are."""
 
+import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter
 
-from api.problems import FieldError
+from api.problem import FieldError
 from voc.cli.score import score_to_dict
 from voc.records import Score
 
 MAX_ITEMS = 1000
 NO_NUL = r"^[^\x00]*$"  # the database can't keep NUL
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
+_DATETIME = TypeAdapter(datetime)
+_ISO = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 Note = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=NO_NUL)]
 
 
-class Strict(BaseModel):
-    """What comes in: an unknown field is an error, so that a typo is not ignored."""
+def _iso(value: object) -> datetime:
+    if not isinstance(value, str) or not _ISO.match(value):
+        raise ValueError("write a time as 2026-03-02T10:00:00Z")  # and not as seconds since 1970
+    return _DATETIME.validate_python(value)
 
-    model_config = ConfigDict(extra="forbid")
+
+Time = Annotated[datetime, BeforeValidator(_iso)]
+
+
+class Strict(BaseModel):
+    """What comes in: an unknown field is an error, so that a typo is not ignored, and "3" is no number."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class ScoreItem(Strict):
@@ -28,17 +41,16 @@ class ScoreItem(Strict):
     text: str = Field(examples=["I was charged twice and nobody answers!"])
 
 
-def each_for_itself(item: str) -> dict[str, Any]:
+def each_for_itself(item: str) -> Callable[[dict[str, Any]], None]:
     """Schema of a batch whose items are checked one by one: whatever is not an `item` is answered so."""
-    anything = {"description": f"anything else is taken too, and answered as no {item}"}
-    return {
-        "properties": {
-            "items": {
-                "type": "array", "minItems": 1, "maxItems": MAX_ITEMS,
-                "items": {"anyOf": [{"$ref": f"#/components/schemas/{item}"}, anything]},
-            }
+
+    def say_so(schema: dict[str, Any]) -> None:
+        anything = {"description": f"anything else is taken too, and answered as no {item}"}
+        schema["properties"]["items"]["items"] = {
+            "anyOf": [{"$ref": f"#/components/schemas/{item}"}, anything]
         }
-    }  # fmt: skip
+
+    return say_so
 
 
 class ScoreBatch(Strict):
@@ -125,7 +137,7 @@ class FeedbackItem(Strict):
     kind: Literal["survey", "transcript", "social", "review", "ticket", "email", "staff_note"]
     external_id: Identifier = Field(examples=["S-1001"])
     text: str = Field(examples=["The refund never came."])
-    occurred_at: datetime = Field(description="ISO 8601 with a zone", examples=["2026-03-02T10:00:00Z"])
+    occurred_at: Time = Field(description="ISO 8601 with a zone", examples=["2026-03-02T10:00:00Z"])
     customer_ref: Identifier | None = None
     case_id: Identifier | None = None
     channel: Identifier | None = None

@@ -15,7 +15,7 @@ from voc.errors import VocError
 from voc.pipeline.scoring import score_stored
 
 log = structlog.get_logger()
-_RETRY_S = 5.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 
 
 @dataclass(slots=True)
@@ -56,6 +56,7 @@ class State:
         self.engine.dispose()
 
     async def _score_arrivals(self) -> None:
+        wait_s = _FIRST_WAIT_S
         bulk = BulkLane(self.scorer, asyncio.get_running_loop())
         while True:
             await self.arrived.wait()
@@ -67,9 +68,11 @@ class State:
                 n = await asyncio.shield(self._batch)
                 if n:
                     log.info("scored", n=n, model=self.scorer.scorer.bundle.id)
-            except VocError as error:  # the database may be back in a moment; nothing is lost
-                log.warning("scoring waits", reason=str(error))
-                await asyncio.sleep(_RETRY_S)
+                wait_s = _FIRST_WAIT_S
+            except (VocError, OSError) as error:  # the database may be back in a moment; nothing is lost
+                log.warning("scoring waits", kind=type(error).__name__, seconds=wait_s)
+                await asyncio.sleep(wait_s)
+                wait_s = min(_LONGEST_WAIT_S, 2 * wait_s)
                 self.arrived.set()
 
 

@@ -8,6 +8,7 @@ python -m examples.demo --stop          stop what an earlier demo serves
 import argparse
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -53,8 +54,10 @@ def compare(result: dict[str, Any], truth: dict[str, Any]) -> list[str]:
     others = [key for key in reported if key not in planted and key != trap]
     if others:
         n_mood = sum(outcome in ("negative", "frustration") for _, _, outcome in others)
-        lines.append(f"  found beside: {len(others)}, of them {n_mood} negative or frustrated; the rest are complaints "
-                     "that come in one text with a planted one, or that the model takes for it")  # fmt: skip
+        n_themes = sum(outcome.startswith("theme:") for _, _, outcome in others)
+        lines.append(f"  found beside: {len(others)}, of them {n_mood} negative or frustrated and {n_themes} themes; "
+                     "the rest are complaints that come in one text with a planted one, or that the model takes "
+                     "for it")  # fmt: skip
     spikes = [s for s in result.get("spikes", []) if "outage_defect" in s["series"]]
     named = spikes and spikes[0]["candidates"] and spikes[0]["candidates"][0]["change_id"]
     lines.append(f"  bad release {truth['bad_release']}: "
@@ -129,6 +132,7 @@ def _demo(args: argparse.Namespace) -> None:
     os.environ.setdefault("VOC_HOME", str(home_folder() / "demo"))
     print(f"simulating {args.orders:,} orders of a small company (seed {args.seed}) ...", file=sys.stderr)
     truth = write_company(FOLDER / "data", orders=args.orders, seed=args.seed)
+    shutil.rmtree(FOLDER / "themes", ignore_errors=True)  # of an earlier demo, perhaps of another bundle
     engine = open_store()
     result = run(
         engine, open_scorer(None, None), read_spec(ROOT / "examples" / "demo.yaml"),

@@ -13,7 +13,7 @@ from api.caching import NOT_MODIFIED, answer
 from api.figures import WEIGHTS, KpiPoint, SentimentPoint, SignalsPoint, share
 from api.intake import to_utc
 from api.problems import responses
-from api.schemas import Identifier, Strict
+from api.schemas import Identifier, Strict, Time
 from api.state import State, StateDep
 from voc.store import aggregates, seams
 from voc.store.aggregates import Cell, last_ingests
@@ -33,13 +33,11 @@ class AggregateQuery(Strict):
     """What is asked for. Filters keep the values given; each may be given again."""
 
     interval: Literal["hour", "day", "week", "month"] | None = None
-    group_by: list[Group] = Field(
-        default_factory=list, max_length=7, description="may be given again; not both step and owner"
-    )
-    start: datetime | None = Field(
+    group_by: list[Group] = Field(default_factory=list, max_length=7, description="may be given again")
+    start: Time | None = Field(
         None, alias="from", description="rounded down to the hour", examples=["2026-03-01T00:00:00Z"]
     )
-    end: datetime | None = Field(
+    end: Time | None = Field(
         None, alias="to", description="rounded up to the hour", examples=["2026-04-01T00:00:00Z"]
     )
     source: Values

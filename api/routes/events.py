@@ -1,18 +1,17 @@
 """`POST /v1/events`: rows of an event log as they happen; their cases are checked at once."""
 
 import asyncio
-from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 from sqlalchemy import Connection
 
 from api.idempotency import Key, digest_of, named
-from api.intake import to_utc
+from api.intake import parse_each, to_utc
 from api.problems import responses
-from api.schemas import MAX_ITEMS, Identifier, Strict
+from api.schemas import MAX_ITEMS, Identifier, Rejected, Strict, Time, each_for_itself
 from api.state import StateDep
 from voc.errors import InputError
 from voc.pipeline.events import take_events
@@ -23,12 +22,15 @@ from voc.store.idempotency import once
 router = APIRouter(tags=["process"])
 
 
+ProcessName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^@\x00]*$")]
+
+
 class EventItem(Strict):
     """One event of one case (XES, OCEL 2.0 terms)."""
 
     case_id: Identifier = Field(examples=["O-5571"])
     activity: Identifier = Field(examples=["hand to courier"])
-    timestamp: datetime = Field(description="ISO 8601 with a zone", examples=["2026-03-02T09:20:00Z"])
+    timestamp: Time = Field(description="ISO 8601 with a zone", examples=["2026-03-02T09:20:00Z"])
     resource: Identifier | None = Field(None, examples=["warehouse 2"])
     attributes: dict[str, JsonValue] = Field(
         default_factory=dict,
@@ -38,14 +40,16 @@ class EventItem(Strict):
 
 
 class EventBatch(Strict):
-    """Up to 1,000 events of one process, all of them or none."""
+    """Up to 1,000 events of one process, each checked for itself."""
 
-    process: Identifier = Field(pattern=r"^[^@\x00]*$", examples=["orders"])
-    items: list[EventItem] = Field(min_length=1, max_length=MAX_ITEMS)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=each_for_itself("EventItem"))
+
+    process: ProcessName = Field(examples=["orders"])
+    items: list[Any] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
 class EventsTaken(BaseModel):
-    """What became of them: received = stored + duplicates."""
+    """What became of them: received = stored + duplicates + rejected."""
 
     process: str = Field(description="name@version of the map", examples=["orders@3"])
     received: int
@@ -53,23 +57,24 @@ class EventsTaken(BaseModel):
     duplicates: int
     cases: int = Field(description="how many cases have new events")
     deviations: int | None = Field(description="in these cases now; null where no map is known")
+    rejected: list[Rejected]
 
 
 @router.post("/events", status_code=202, response_model=EventsTaken,
-             responses=responses(400, 401, 403, 413, 422, 503))  # fmt: skip
+             responses=responses(400, 401, 403, 409, 413, 422, 503))  # fmt: skip
 async def post_events(
     request: Request, body: EventBatch, state: StateDep, idempotency_key: Key = None
 ) -> Response:
     """Add events to their cases, in any order; one sent again is a duplicate. A process without a map
     keeps its events until it has one."""
-    events = [_event(i, item) for i, item in enumerate(body.items)]
+    events, rejected = parse_each(body.items, _event)
 
     def work(conn: Connection) -> dict[str, Any]:
         taken = take_events(conn, body.process, events)
         return {
-            "process": taken.process, "received": len(events), "stored": taken.appended.stored,
+            "process": taken.process, "received": len(body.items), "stored": taken.appended.stored,
             "duplicates": taken.appended.duplicates, "cases": len(taken.appended.cases),
-            "deviations": taken.deviations,
+            "deviations": taken.deviations, "rejected": [wrong.model_dump() for wrong in rejected],
         }  # fmt: skip
 
     def store() -> tuple[dict[str, Any], bool]:
@@ -80,11 +85,11 @@ async def post_events(
     return JSONResponse(answer, 202, headers={"Idempotency-Replayed": "true"} if again else None)
 
 
-def _event(index: int, item: EventItem) -> Event:
-    place = f"items.{index}"
+def _event(raw: Any) -> Event:
+    item = EventItem.model_validate(raw)
     if _holds_nul(item.attributes):
-        raise InputError("hold a NUL character", field=f"{place}.attributes", remedy="remove it")
-    time = to_utc(item.timestamp, f"{place}.timestamp")
+        raise InputError("hold a NUL character", field="attributes", remedy="remove it")
+    time = to_utc(item.timestamp, "timestamp")
     return Event(item.case_id, item.activity, time, item.resource, item.attributes)
 
 

@@ -31,7 +31,7 @@ _LINE = {
     "/feedback",
     status_code=202,
     response_model=FeedbackResponse,
-    responses=responses(400, 401, 403, 413, 415, 422, 503),
+    responses=responses(400, 401, 403, 409, 413, 415, 422, 503),
     openapi_extra=body_of(FeedbackBatch, {"items": [_LINE]}, ndjson=_LINE),
 )
 async def feedback(request: Request, state: StateDep, idempotency_key: Key = None) -> Response:

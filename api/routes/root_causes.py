@@ -7,9 +7,10 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, Field, JsonValue, model_validator
+from pydantic import BaseModel, Field, JsonValue
 from sqlalchemy import Connection
 
+from api.openapi import lines_too
 from api.paging import Cursor, read_cursor, write_cursor
 from api.problems import responses
 from api.schemas import MAX_ITEMS, Identifier, Note, Strict
@@ -112,12 +113,6 @@ class Verdict(Strict):
     owner: Identifier | None = Field(None, examples=["Billing Ops"])
     note: Note | None = None
 
-    @model_validator(mode="after")
-    def _must_decide(self) -> "Verdict":
-        if self.status is None and "owner" not in self.model_fields_set:
-            raise ValueError("give a status, an owner, or both")
-        return self
-
 
 class EvidenceOut(BaseModel):
     """One feedback behind a root cause, with the case that it speaks about."""
@@ -137,7 +132,7 @@ class EvidencePage(BaseModel):
     next: str | None
 
 
-@router.get("", responses=responses(401, 403, 422, 503))
+@router.get("", responses=responses(401, 403, 404, 422, 503))
 async def get_root_causes(
     state: StateDep,
     process: Annotated[list[Identifier] | None, Query(max_length=100)] = None,
@@ -176,7 +171,11 @@ async def patch_one(id: Number, body: Verdict, state: StateDep) -> RootCauseDeta
     return await _in_store(state, write)
 
 
-@router.get("/{id}/evidence", response_model=EvidencePage, responses=responses(401, 403, 404, 422, 503))
+@router.get(
+    "/{id}/evidence",
+    response_model=EvidencePage,
+    responses={**responses(401, 403, 404, 422, 503), **lines_too("items", {"feedback_id": 7})},
+)
 async def get_evidence(
     request: Request, id: Number, state: StateDep, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:

@@ -7,13 +7,14 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from api.openapi import body_of
+from api.openapi import body_of, lines_too
 from api.payloads import NotJson, is_ndjson, read_json, read_lines
-from api.problems import FieldError, responses
+from api.problem import FieldError
+from api.problems import responses
 from api.schemas import ScoreBatch, ScoreItem, ScoreResponse, invalid_out, score_out
 from api.state import State, StateDep
 from api.streams import LineStream, lines_of, wants_ndjson
-from voc.errors import InputError
+from voc.errors import ConflictError
 
 router = APIRouter(tags=["score"])
 _LINE = {"id": "r-1", "text": "I was charged twice and nobody answers!"}
@@ -26,7 +27,10 @@ Point = Annotated[
 @router.post(
     "/score",
     response_model=ScoreResponse,
-    responses=responses(400, 401, 403, 413, 415, 422, 429, 503),
+    responses={
+        **responses(400, 401, 403, 409, 413, 415, 422, 429, 503),
+        **lines_too("what is under `results`", {"id": "r-1", "supported": True}),
+    },
     openapi_extra=body_of(ScoreBatch, {"items": [_LINE]}, ndjson=_LINE),
 )
 async def score(request: Request, state: StateDep, operating_point: Point = None) -> Response:
@@ -38,7 +42,7 @@ async def score(request: Request, state: StateDep, operating_point: Point = None
     """
     scorer = state.scorer.scorer
     if operating_point not in (None, scorer.point.name):
-        raise InputError(
+        raise ConflictError(
             f"this service runs at operating point '{scorer.point.name}'",
             field="operating_point",
             remedy="leave it out",

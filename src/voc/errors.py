@@ -5,7 +5,8 @@ VocError
 ├── InputError          what came in is wrong: names the file, row, field and remedy
 │   ├── MappingError    a mapping (YAML) is wrong
 │   ├── LogError        an event log is wrong
-│   └── MapError        a process map is wrong
+│   ├── MapError        a process map is wrong
+│   └── ConflictError   right in itself, but not as things stand here
 ├── BundleError         a model bundle is missing, corrupt or does not fit
 ├── CalibrationError    calibration parameters or logits are not usable
 ├── StatisticsError     too little data, or counts that cannot be
@@ -64,6 +65,10 @@ class LogError(InputError):
 
 class MapError(InputError):
     """A process map is not valid."""
+
+
+class ConflictError(InputError):
+    """What came in is right in itself, but does not go with what is here already."""
 
 
 class BundleError(VocError):

@@ -20,6 +20,7 @@ _ENGLISH_WORDS = frozenset(
 )
 _MAX_CHARS = 2_000
 _NOISE = re.compile(r"https?://\S+|www\.\S+|[@#]\w+|\S+@\S+")
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class LanguageDetector:
 
         Source: Joulin et al., arXiv:1612.03651 (lid.176).
         """
-        plain = " ".join(_NOISE.sub(" ", text[: 4 * _MAX_CHARS]).split())[:_MAX_CHARS]
+        head = whole_characters(text[: 4 * _MAX_CHARS])
+        plain = " ".join(_NOISE.sub(" ", head).split())[:_MAX_CHARS]
         if sum(c.isalpha() for c in plain) < 2:
             return Language(None, 0.0)
         found = self._detector.detect(plain, model="lite", k=5)
@@ -58,6 +60,11 @@ class LanguageDetector:
         if (certainty >= needed and certainty >= _TIMES_ENGLISH * english) or not _mostly_latin(plain):
             return Language(code, certainty)
         return Language("en", english)
+
+
+def whole_characters(text: str) -> str:
+    """Replace half characters (emoji cut by a limit on length) by U+FFFD, one for one: offsets stay right."""
+    return text if text.isascii() else _HALF_CHARACTER.sub("\ufffd", text)
 
 
 def _certainty_needed(text: str) -> float:

@@ -174,3 +174,63 @@ class RootCause:
     window: tuple[datetime, datetime]
     evidence: tuple[tuple[int, str], ...]  # (feedback id, case id)
     theme_fit: str | None = None  # the fit whose themes were among the outcomes tested
+    details: Mapping[str, Any] = field(default_factory=dict)  # lag and dose-response, as JSON holds them
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A text that stands for its theme."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """A recurring topic with an id that survives refits.
+
+    `name_by` and `owner_by` are the person who set them; None: made by the fit, and made anew by the
+    next. `merged` are ids of themes that a person joined into this one; `broad` is the name of the wider
+    theme it belongs to.
+    """
+
+    id: str
+    name: str
+    terms: tuple[str, ...]
+    n_texts: int
+    quotes: tuple[Quote, ...] = ()
+    broad: str | None = None
+    owner: str | None = None
+    name_by: str | None = None
+    owner_by: str | None = None
+    merged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ThemeEvent:
+    """What a refit did to a theme.
+
+    `kind`: "survived", "born", "died", "split" (`theme` is new and came out of `other`) or "merged"
+    (`theme` is old and went into `other`). `share` is of the theme's texts: how many went, or came, with it.
+    """
+
+    kind: str
+    theme: str
+    other: str | None = None
+    n_shared: int = 0
+    share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ThemeFitInfo:
+    """Which fit themes come from: `digest` names it, `previous` the one it went on from."""
+
+    digest: str
+    bundle: str  # "name/version"
+    method: str
+    seed: int
+    n_texts: int
+    fingerprint: str
+    coverage: float
+    threshold: float
+    previous: str | None = None

@@ -154,3 +154,17 @@ def test_a_text_of_ten_megabytes_is_refused_aloud_and_its_neighbour_scored(voc):
 
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [r["reason"] for r in rows] == ["too_long", None]
+
+
+def test_half_an_emoji_is_scored_with_evidence_in_its_place(voc):
+    text = "\ud83d I was charged twice and nobody answers my calls!"
+
+    done = voc("score", "-", stdin=json.dumps({"text": text}) + "\n")
+
+    assert done.returncode == 0, done.stderr
+    (row,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert row["evidence"]
+    assert all(
+        text[span["start"] : span["end"]] == span["text"].replace("\ufffd", "\ud83d")
+        for span in row["evidence"]
+    )

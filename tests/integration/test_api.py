@@ -105,7 +105,7 @@ def test_a_wrong_item_is_answered_in_its_place_and_its_neighbours_are_scored(cli
 def test_an_operating_point_that_is_not_served_is_refused(client):
     response = client.post("/v1/score?operating_point=nope", json={"items": [{"text": "x"}]})
 
-    assert response.status_code == 422
+    assert response.status_code == 409
     assert "operating_point" in response.json()["detail"]
 
 
@@ -151,7 +151,7 @@ def test_a_key_stands_for_one_request(client):
     wrong = client.post("/v1/feedback", json={"items": [other]}, headers=headers)
 
     assert first.json()["stored"] == again.json()["stored"] == 1
-    assert wrong.status_code == 422
+    assert wrong.status_code == 409
     assert "another request" in wrong.json()["detail"]
 
 
@@ -251,7 +251,9 @@ def test_changes_are_stored_updated_and_read_in_pages(client):
         for n in range(5)
     ]
     first = client.post("/v1/changes", json={"items": items})
-    again = client.post("/v1/changes", json={"items": items[:1]})
+    again = client.post(
+        "/v1/changes", json={"items": [items[0], {**items[1], "ended_at": "2026-01-01T00:00:00Z"}]}
+    )
 
     pages, cursor = [], ""
     while cursor is not None:
@@ -259,10 +261,17 @@ def test_changes_are_stored_updated_and_read_in_pages(client):
         pages.append([item["id"] for item in page["items"]])
         cursor = page["next"]
 
-    assert first.json() == {"received": 5, "stored": 5, "updated": 0}
-    assert again.json() == {"received": 1, "stored": 0, "updated": 1}
+    assert first.json() == {"received": 5, "stored": 5, "updated": 0, "rejected": []}
+    assert again.json() == {
+        "received": 2,
+        "stored": 0,
+        "updated": 1,
+        "rejected": [
+            {"index": 1, "field": "ended_at", "reason": "is before its start", "remedy": "swap them"}
+        ],
+    }
     assert pages == [["CHG-0", "CHG-1"], ["CHG-2", "CHG-3"], ["CHG-4"]]
-    assert client.get("/v1/changes?cursor=nonsense").status_code == 422
+    assert client.get("/v1/changes?cursor=nonsense").status_code == 404
 
 
 def test_events_in_any_order_are_in_order_once_and_checked_against_the_map(client, store):
@@ -313,7 +322,8 @@ def test_a_verdict_on_a_root_cause_is_kept_with_who_gave_it(client, store):
     lines = client.get(f"/v1/root-causes/{number}/evidence", headers={"Accept": "application/x-ndjson"})
     assert (lines.status_code, lines.text) == (200, "")
     assert client.patch("/v1/root-causes/99", json=verdict).status_code == 404
-    assert client.patch(f"/v1/root-causes/{number}", json={"who": "d.lopez"}).status_code == 422
+    assert client.patch(f"/v1/root-causes/{number}", json={"who": "d.lopez"}).json() == changed
+    assert client.delete(f"/v1/root-causes/{number}").headers["allow"] == "GET, PATCH"
 
 
 def test_the_model_that_serves_says_its_thresholds(client):

@@ -121,6 +121,17 @@ def test_what_cannot_be_scored_says_why_and_guesses_nothing(scorer, text, reason
     assert also_good.supported
 
 
+def test_half_an_emoji_is_scored_and_leaves_its_neighbours_alone(scorer):
+    half, whole = f"{TEXTS[0]} \ud83d", f"{TEXTS[0]} \ufffd"
+
+    scores = scorer.score([TEXTS[1], half, whole])
+    streamed = list(scorer.score_all(iter([TEXTS[1], half, half])))
+
+    assert all(score.supported for score in scores + streamed)
+    assert scores[1] == scores[2]
+    assert streamed[1] == streamed[2]
+
+
 def test_a_long_text_is_read_to_its_end_in_windows(scorer):
     (score,) = scorer.score([LONG])
     (shorter,) = scorer.score([LONG[:600]])

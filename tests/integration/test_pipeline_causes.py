@@ -88,6 +88,8 @@ def test_the_same_inputs_are_not_computed_again_and_nothing_moves(company):
     assert second["moved"] == {"found": 0, "back": 0, "recomputed": 0, "unchanged": 1, "gone": 0}
     assert second["reported"] == first["reported"]
     assert first["ownership_gaps"] == ["pack"]
+    assert first["reported"][0]["lag"]["n_cases"] > 50
+    assert first["reported"][0]["dose_response"] is None  # all of one size
     with transaction(company[0]) as conn:
         (found,) = list_root_causes(conn)
         assert found.map_version

@@ -67,6 +67,23 @@ def test_a_changed_text_under_a_known_id_is_counted_and_the_first_is_kept(store)
         assert get_feedback(conn, list(ids.values()))[ids["shop", "r2"]].text == "two"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"occurred_at": datetime(2026, 1, 2, tzinfo=UTC)},
+        {"ratings": (Rating("nps", 3),)},
+        {"case_id": "k-9"},
+        {"customer_ref": "c-9"},
+    ],
+)
+def test_another_time_rating_case_or_customer_under_a_known_id_is_another_content(store, change):
+    with transaction(store) as conn:
+        insert_feedback(conn, [said("r1")])
+        again = insert_feedback(conn, [dataclasses.replace(said("r1"), **change)])
+
+    assert (again.already_there, again.differing) == (1, 1)
+
+
 def test_the_same_id_twice_in_a_batch_is_stored_once(store):
     with transaction(store) as conn:
         assert insert_feedback(conn, [said("r1"), said("r1")]) == Inserted(1, 0, 1)

@@ -8,10 +8,12 @@ from voc.errors import InputError, StoreError
 from voc.store.engine import transaction
 from voc.store.quarantine import (
     BadRow,
+    count_open_by_mapping,
     count_quarantine,
     list_quarantine,
     resolve_quarantine,
     save_quarantine,
+    stream_quarantine,
 )
 
 BAD = BadRow("shop", "a.csv", 3, "shop", "1", "date", "is not a date", "write 2026-03-01", {"date": "soon"})
@@ -56,6 +58,18 @@ def test_rows_are_listed_by_source_file_and_page(store):
             ("forum", "date", "is not a date"): 3,
             ("shop", "date", "is not a date"): 3,
         }
+
+
+def test_all_open_rows_are_streamed_in_order_and_counted_by_mapping(store, monkeypatch):
+    monkeypatch.setattr("voc.store.quarantine.PAGE", 2)
+    rows = [dataclasses.replace(BAD, row=n, mapping="shop" if n < 3 else "api") for n in range(1, 6)]
+    with transaction(store) as conn:
+        save_quarantine(conn, rows)
+
+        assert [row.bad.row for row in stream_quarantine(conn, source="shop")] == [1, 2, 3, 4, 5]
+        assert [row.bad.row for row in list_quarantine(conn, mapping="api")] == [3, 4, 5]
+        assert list(stream_quarantine(conn, source="forum")) == []
+        assert count_open_by_mapping(conn, "shop") == {"api": 3, "shop": 2}
 
 
 def test_a_row_is_resolved_once_and_by_someone(store):

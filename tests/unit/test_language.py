@@ -2,7 +2,7 @@
 
 import pytest
 
-from voc.language import LanguageDetector
+from voc.language import LanguageDetector, whole_characters
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +44,11 @@ def test_other_languages_are_told(detector, text, code):
 @pytest.mark.parametrize("text", ["", "639431", "https://example.com/x", "@someone", "!!!", "😡"])
 def test_what_holds_no_words_has_no_language(detector, text):
     assert detector.detect(text).code is None
+
+
+def test_half_an_emoji_does_not_hinder_and_is_replaced_one_for_one(detector):
+    text = "My refund never came \ud83d and nobody answers \ude21"
+
+    assert detector.detect(text).code == "en"
+    assert whole_characters(text) == "My refund never came \ufffd and nobody answers \ufffd"
+    assert whole_characters("whole \U0001f621") == "whole \U0001f621"

@@ -13,7 +13,7 @@ from voc.classify.engine import Logits
 from voc.classify.evidence import find_spans
 from voc.classify.model import Model, TextLogits, by_text
 from voc.classify.windows import Window
-from voc.language import Language, LanguageDetector
+from voc.language import Language, LanguageDetector, whole_characters
 from voc.records import Score, Span
 from voc.taxonomy import SENTIMENTS, SIGNALS
 
@@ -75,7 +75,7 @@ class Scorer:
         While the model works on one chunk, the next is read and cut into tokens. A text that came
         before, within the last `REMEMBERED` distinct ones, is not scored again.
         """
-        stream = iter(texts)
+        stream = map(whole_characters, texts)
 
         def read_ahead(known: dict[str, Score], running: Prepared | None) -> _Chunk | None:
             part = list(islice(stream, chunk))
@@ -95,6 +95,7 @@ class Scorer:
 
     def prepare(self, texts: Sequence[str]) -> Prepared:
         """All that comes before the model: equal texts found, languages told, windows cut."""
+        texts = [whole_characters(text) for text in texts]
         distinct = list(dict.fromkeys(texts))
         refused: dict[int, Score] = {}
         languages: list[str | None] = []
@@ -107,7 +108,7 @@ class Scorer:
             else:
                 refused[i] = self._refusal(reason, language)
         windows = self.model.windows([distinct[i] for i in supported]) if supported else []
-        return Prepared(list(texts), distinct, supported, languages, refused, windows)
+        return Prepared(texts, distinct, supported, languages, refused, windows)
 
     def finish(self, prepared: Prepared, by_window: Logits) -> list[Score]:
         """All that comes after the model; `by_window` are the logits of `prepared.windows`, in order."""

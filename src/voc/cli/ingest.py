@@ -1,6 +1,5 @@
-"""`voc ingest` and `voc quarantine`: files of feedback into the store; bad rows seen, mended, replayed."""
+"""`voc ingest`: files of feedback into the store."""
 
-import getpass
 import json
 import sys
 import time
@@ -11,24 +10,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from voc.cli.database import open_store
-from voc.errors import InputError
-from voc.files import stream_rows, write_json_lines
-from voc.pipeline.ingestion import ImportReport, ingest_file, replay_quarantine
-from voc.store.engine import transaction
-from voc.store.quarantine import DISCARDED, list_quarantine, resolve_quarantine
-
-quarantine = typer.Typer(
-    help="Rows that could not be taken: see them, mend them, take them again.", no_args_is_help=True
-)
+from voc.cli.database import using_store
+from voc.pipeline.ingestion import ImportReport, ingest_file
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to `app`."""
+    """Add the command to `app`."""
     app.command("ingest")(ingest)
-    app.add_typer(quarantine, name="quarantine")
 
 
 def ingest(
@@ -45,8 +34,7 @@ def ingest(
 
         voc ingest survey.csv --mapping examples/mappings/survey.yaml
     """
-    engine = open_store()
-    with file_progress(f"reading {Path(source).name}") as progress:
+    with using_store() as engine, file_progress(f"reading {Path(source).name}") as progress:
         report = ingest_file(engine, source, mapping, progress=progress)
     if as_json:
         print(json.dumps(report_to_dict(report)))
@@ -95,6 +83,7 @@ def report_to_dict(report: ImportReport) -> dict[str, Any]:
     return {
         "file": report.file, "source": report.source, "read": records.read, "stored": records.stored,
         "duplicates": records.duplicates, "already_there": report.already_there,
+        "differing": report.differing,
         "exact_duplicates": report.counts.exact, "near_duplicates": report.counts.near,
         "quarantined": records.quarantined, "conversations": report.conversations,
         "rows": report.counts.rows, "skipped": dict(report.counts.skipped), "encoding": report.counts.encoding,
@@ -115,61 +104,10 @@ def print_report(report: ImportReport) -> None:
         extra.insert(0, f"{report.conversations:,} conversations put together from their turns")
     if extra:
         print("  " + ", ".join(extra))
+    if report.differing:
+        print(
+            f"  {report.differing:,} were stored before with another content, which was kept: "
+            "to store both, give them ids of their own"
+        )
     if r.quarantined:
         print("  see them: voc quarantine list")
-
-
-@quarantine.command("list")
-def list_rows(
-    source: Annotated[str | None, typer.Option(help="of this source alone")] = None,
-    raw: Annotated[
-        bool, typer.Option("--raw", help="JSON Lines with the raw rows, to mend and replay")
-    ] = False,
-    output: Annotated[str | None, typer.Option(help="file for --raw; else stdout")] = None,
-) -> None:
-    """Show open rows with file, row, field, reason and remedy.
-
-    To mend rows: voc quarantine list --raw --output bad.jsonl, correct `raw` in it, then
-    voc quarantine replay --mapping M --rows bad.jsonl
-    """
-    with transaction(open_store()) as conn:
-        rows = list_quarantine(conn, source=source)
-    if raw:
-        found = ({"id": r.id, "field": r.bad.field, "reason": r.bad.reason, "remedy": r.bad.remedy, "raw": r.bad.raw}
-                 for r in rows)  # fmt: skip
-        write_json_lines(found, output)
-        return
-    table = Table("id", "source", "file", "row", "field", "reason", "remedy")
-    for r in rows:
-        table.add_row(
-            str(r.id), r.bad.source, r.bad.file, str(r.bad.row), r.bad.field or "", r.bad.reason, r.bad.remedy
-        )
-    Console().print(table if rows else "quarantine is empty")
-
-
-@quarantine.command("replay")
-def replay_rows(
-    mapping: Annotated[Path, typer.Option(help="the mapping of the source, mended or not", exists=True)],
-    rows: Annotated[Path | None, typer.Option(help="JSON Lines with id and mended raw", exists=True)] = None,
-) -> None:
-    """Take open rows of a source again, through the same path as at first."""
-    mended: dict[int, dict[str, Any]] = {}
-    if rows is not None:
-        for number, row in enumerate(stream_rows(str(rows), required=("id", "raw")), start=1):
-            if not isinstance(row["raw"], dict):
-                raise InputError(
-                    "is no object", file=str(rows), row=number, field="raw", remedy="keep its form"
-                )
-            mended[int(row["id"])] = row["raw"]
-    report = replay_quarantine(open_store(), mapping, who=getpass.getuser(), mended=mended)
-    print(f"replayed {report.replayed:,}, still in quarantine {len(report.still_bad):,}")
-    for number, reason in report.still_bad[:20]:
-        print(f"  {number}: {reason}")
-
-
-@quarantine.command("discard")
-def discard_rows(ids: Annotated[list[int], typer.Argument(help="ids from `voc quarantine list`")]) -> None:
-    """Mark rows as not worth mending; they stay on record."""
-    with transaction(open_store()) as conn:
-        n = resolve_quarantine(conn, ids, status=DISCARDED, who=getpass.getuser())
-    print(f"discarded {n:,} of {len(ids):,}")

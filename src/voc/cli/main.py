@@ -4,7 +4,22 @@ import sys
 
 import typer
 
-from voc.cli import associate, changes, db, ingest, process, rescore, root_causes, run, score, spikes
+from voc.cli import (
+    associate,
+    changes,
+    db,
+    effort,
+    ingest,
+    pilot,
+    process,
+    quarantine,
+    rescore,
+    root_causes,
+    run,
+    score,
+    spikes,
+    themes,
+)
 from voc.errors import UsageError, VocError
 
 app = typer.Typer(
@@ -22,7 +37,22 @@ def voc() -> None:
     """Voice of the customer: every complaint, traced to the process step that causes it."""
 
 
-for group in (score, ingest, run, root_causes, rescore, process, associate, spikes, changes, db):
+for group in (
+    score,
+    ingest,
+    quarantine,
+    run,
+    root_causes,
+    rescore,
+    process,
+    associate,
+    spikes,
+    themes,
+    changes,
+    pilot,
+    effort,
+    db,
+):
     group.register(app)
 
 

@@ -3,6 +3,7 @@
 import getpass
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Any
@@ -10,8 +11,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy import Connection
 
-from voc.cli.database import open_store
+from voc.cli.database import using_store
 from voc.pipeline.summary import number
 from voc.store.engine import transaction
 from voc.store.followup import add_comment, list_ownership_gaps, set_due
@@ -57,23 +59,10 @@ def root_causes(
     if show is None and (status or owner or comment or due):
         raise typer.BadParameter("needs --show with the number of a root cause")
     due_on = None if due is None or due == "none" else _day(due)
-    engine = open_store()
-    if show is None:
-        with transaction(engine) as conn:
-            found = list_root_causes(conn, processes=[process] if process else None)
-            gaps = list_ownership_gaps(conn)
-        if as_json:
-            print(json.dumps([_to_dict(f) for f in found], default=str, indent=1))
-        else:
-            _print_table(found)
-        for gap in gaps:
-            print(
-                f"voc root-causes: nobody owns step '{gap.step}' of {gap.process} ({gap.n_root_causes} root "
-                "causes); name its owner in the process map, or with --owner",
-                file=sys.stderr,
-            )
-        return
-    with transaction(engine) as conn:
+    with using_store() as engine, transaction(engine) as conn:
+        if show is None:
+            _list(conn, process, as_json=as_json)
+            return
         if status:
             set_status(conn, show, status, who=getpass.getuser(), note=note)
         if owner:
@@ -82,23 +71,57 @@ def root_causes(
             set_due(conn, show, due_on, who=getpass.getuser(), note=note)
         if comment:
             add_comment(conn, show, comment, who=getpass.getuser())
-        history = [asdict(entry) for entry in read_history(conn, show)]
-        evidence = [asdict(pair) for pair in read_evidence(conn, show)]
-        one = next((f for f in list_root_causes(conn, reported=None, current=None) if f.id == show), None)
-    detail = {"root_cause": _to_dict(one) if one else None, "history": history, "evidence": evidence}
+        _show(conn, show, as_json=as_json)
+
+
+def _list(conn: Connection, process: str | None, *, as_json: bool) -> None:
+    found = list_root_causes(conn, processes=[process] if process else None)
     if as_json:
+        print(json.dumps([_to_dict(f) for f in found], default=str, indent=1))
+    else:
+        _print_table(found)
+    for gap in list_ownership_gaps(conn):
+        print(
+            f"voc root-causes: nobody owns step '{gap.step}' of {gap.process} ({gap.n_root_causes} root "
+            "causes); name its owner in the process map, or with --owner",
+            file=sys.stderr,
+        )
+
+
+def _show(conn: Connection, number: int, *, as_json: bool) -> None:
+    history = [asdict(entry) for entry in read_history(conn, number)]
+    evidence = [asdict(pair) for pair in read_evidence(conn, number)]
+    one = next((f for f in list_root_causes(conn, reported=None, current=None) if f.id == number), None)
+    if as_json:
+        detail = {"root_cause": _to_dict(one) if one else None, "history": history, "evidence": evidence}
         print(json.dumps(detail, default=str, indent=1))
         return
     if one:
         _print_table([one])
+        for line in _reading(one.cause.details):
+            print(line)
     for entry in history:
         moved = ", ".join(f"{k}: {a} -> {b}" for k, (a, b) in list(entry["changes"].items())[:4])
-        print(
-            f"{entry['at']:%Y-%m-%d %H:%M} {entry['who']}: {entry['action']} {moved} {entry['note'] or ''}".rstrip()
-        )
+        line = f"{entry['at']:%Y-%m-%d %H:%M} {entry['who']}: {entry['action']} {moved} {entry['note'] or ''}"
+        print(line.rstrip())
     print(f"{len(evidence)} pairs of feedback and case (at most 100 shown):")
     for pair in evidence[:20]:
         print(f"  case {pair['case_id']}: {' '.join(pair['text'].split())[:100]}")
+
+
+def _reading(details: Mapping[str, Any]) -> list[str]:
+    """Lag and dose-response in words."""
+    lines = []
+    if after := details.get("lag"):
+        lines.append(
+            f"said after the deviation in {after['share_after']:.0%} of {after['n_cases']} cases"
+            + (f", half of them within {after['median_h']:.1f} h" if after["median_h"] is not None else "")
+        )
+    if dose := details.get("dose_response"):
+        ratios = ", ".join(number(level["odds_ratio"]) for level in dose["levels"])
+        way = "rises" if dose["rising"] else "falls"
+        lines.append(f"odds ratio by size of the deviation: {ratios} ({way}, p {dose['trend_p']:.1g})")
+    return lines
 
 
 def _day(text: str) -> date:
@@ -142,5 +165,5 @@ def _to_dict(found: StoredRootCause) -> dict[str, Any]:
     rest = asdict(found)
     rest.pop("cause")
     return {**rest, "process": cause.process, "owner": cause.owner, "status": cause.status,
-            "model": cause.bundle, "theme_fit": cause.theme_fit,
+            "model": cause.bundle, "theme_fit": cause.theme_fit, "details": cause.details,
             "window": [t.isoformat() for t in cause.window], **asdict(cause.association)}  # fmt: skip

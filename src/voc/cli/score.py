@@ -17,6 +17,7 @@ from voc.classify.scorer import Scorer
 from voc.cli.progress import track
 from voc.files import check_output, open_output, stream_rows
 from voc.json_values import storable
+from voc.language import whole_characters
 from voc.records import Score
 
 
@@ -94,7 +95,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _as_text(value: Any) -> str:
-    return "" if value is None or not _is_text(value) else str(value)
+    return "" if value is None or not _is_text(value) else whole_characters(str(value))
 
 
 def _as_id(value: Any) -> Any:

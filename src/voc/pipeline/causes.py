@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,10 +13,12 @@ from sqlalchemy import Engine
 from voc.pipeline.deviations import Checked
 from voc.pipeline.outcomes import UNIT, cases_with_feedback, flags_of, shuffled
 from voc.pipeline.spec import RunSpec
+from voc.pipeline.stored_themes import Themed
 from voc.records import Association, RootCause
 from voc.rootcause.association import MIN_EXPOSED, AssociationRun, associate
+from voc.rootcause.details import describe, dose_response, lag
 from voc.rootcause.externals import Window, leave_out
-from voc.rootcause.links import evidence, link_feedback, link_records, outcomes_of_cases
+from voc.rootcause.links import evidence, link_feedback, link_records, outcome_times, outcomes_of_cases
 from voc.store.engine import transaction
 from voc.store.links import replace_links
 from voc.store.rootcauses import Saved, save_root_causes
@@ -35,7 +37,7 @@ def find_root_causes(
     scored: pl.DataFrame,
     *,
     external: Sequence[Window] = (),
-    theme_fit: str | None = None,
+    themed: Themed | None = None,
 ) -> dict[str, Any]:
     """Link feedback to cases, test every pair, store links and what was reported; returns the findings.
 
@@ -50,6 +52,8 @@ def find_root_causes(
         after=timedelta(days=spec.link.after_days),
     )
     flags = flags_of(scored, spec.ratings, spec.associate.outcomes)
+    if themed is not None:
+        flags = pl.concat([flags, themed.flags()])
     outcomes = outcomes_of_cases(links, flags)
     cases, left_out = leave_out(cases_with_feedback(checked.cases, units, links), external)
     test = spec.associate
@@ -62,7 +66,7 @@ def find_root_causes(
     provenance: dict[str, Any] = {
         "process": f"{spec.name}@{checked.map_version}",
         "bundle": bundle,
-        "theme_fit": theme_fit,
+        "theme_fit": themed.fit.digest if themed else None,
         "window": (scored["occurred_at"].min(), scored["occurred_at"].max()),
     }
     inputs = _fingerprint(
@@ -77,7 +81,15 @@ def find_root_causes(
             return {**last.result, "moved": asdict(moved), "computed_again": False}
     run = associate(cases, outcomes, deviations, **options)
     found = [row for row in run.rows if row.reported]
-    causes = [_root_cause(row, provenance, checked, links, flags) for row in found]
+    times = outcome_times(links, flags, units)
+    timed = checked.deviations.filter(pl.col("case_id").is_in(cases["case_id"].to_list()))
+    causes = [
+        replace(
+            _root_cause(row, provenance, checked, links, flags),
+            details=_details(row, cases, times, timed, run.strata),
+        )
+        for row in found
+    ]
     result = {
         "cases": len(cases),
         "links": len(links),
@@ -86,7 +98,14 @@ def find_root_causes(
         "fdr": test.fdr,
         "method": METHOD,
         "reported": [
-            {**_row(c.association), "owner": c.owner, "n_evidence": len(c.evidence)} for c in causes
+            {
+                **_row(c.association),
+                "owner": c.owner,
+                "n_evidence": len(c.evidence),
+                "theme": themed.name(c.association.outcome) if themed else None,
+                **c.details,
+            }
+            for c in causes
         ],
         "ownership_gaps": sorted({c.association.step for c in causes if c.owner is None}),
         "notes": [
@@ -104,6 +123,19 @@ def find_root_causes(
         saved = save_root_causes(conn, causes, processes=[spec.name], fdr=test.fdr, method=METHOD)
         save_run(conn, spec.name, inputs, result)
     return {**result, "moved": asdict(saved), "computed_again": True}
+
+
+def _details(
+    row: Association,
+    cases: pl.DataFrame,
+    times: pl.DataFrame,
+    deviations: pl.DataFrame,
+    strata: Sequence[str],
+) -> dict[str, Any]:
+    """How long after the deviation the outcome was said, and whether more of the one goes with more of it."""
+    pair = (row.outcome, row.kind, row.step)
+    dose = dose_response(cases, times.select("case_id", "outcome").unique(), deviations, pair, strata=strata)
+    return describe(dose, lag(times, deviations, pair))
 
 
 def _fingerprint(tables: Sequence[pl.DataFrame], settings: Sequence[Any]) -> bytes:

@@ -1,29 +1,27 @@
 """A file of feedback into the store: all of it or none, every row accounted for."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from voc.ingest.duplicates import Duplicate
 from voc.ingest.mapping import load_mapping
-from voc.ingest.normalise import Normalised
 from voc.ingest.quarantine import Quarantined
-from voc.ingest.read import Counts, Reading, read_source, replay
+from voc.ingest.read import Counts, Reading, read_source
 from voc.ingest.rules import SourceMapping
 from voc.language import LanguageDetector
 from voc.pipeline.conversations import with_conversations
-from voc.records import Feedback, Lineage
+from voc.records import Feedback
 from voc.store.engine import transaction
 from voc.store.feedback import Inserted, insert_feedback
 from voc.store.imports import Counts as StoredCounts
 from voc.store.imports import finish_import, start_import
-from voc.store.quarantine import REPLAYED, BadRow, list_quarantine, resolve_quarantine, save_quarantine
+from voc.store.quarantine import BadRow, save_quarantine
 from voc.store.rollups import fold_all
 
 BATCH = 10_000
@@ -39,6 +37,7 @@ class ImportReport:
     records: StoredCounts
     rows: StoredCounts
     already_there: int  # among duplicates: records that an earlier import had stored
+    differing: int  # of those: stored with another content, which was kept
     conversations: int  # wholes put beside their turns; no records of the file
     counts: Counts
 
@@ -94,8 +93,9 @@ def _store(
     rows_read = StoredCounts(counts.rows - counts.rows_filtered, counts.rows_kept, 0, counts.rows_quarantined)
     finish_import(conn, import_id, records=records_read, rows=rows_read)
     return ImportReport(
-        path, mapping.source, records_read, rows_read, inserted.already_there, n_conversations, counts
-    )
+        path, mapping.source, records_read, rows_read, inserted.already_there, inserted.differing,
+        n_conversations, counts,
+    )  # fmt: skip
 
 
 def _split(
@@ -131,48 +131,3 @@ def _digest(path: Path | str) -> str:
         return hashlib.sha256(b"stdin").hexdigest()
     with Path(path).open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayReport:
-    """Rows taken again: those that went through, and those that are still wrong."""
-
-    replayed: int
-    still_bad: list[tuple[int, str]]  # quarantine id, reason
-
-
-def replay_quarantine(
-    engine: Engine,
-    mapping_path: Path | str,
-    *,
-    who: str,
-    mended: Mapping[int, Mapping[str, Any]] | None = None,
-) -> ReplayReport:
-    """Take open quarantined rows of a mapping's source again, after the mapping or the rows were mended.
-
-    `mended` gives the raw row to use instead for some quarantine ids; the others are tried as they are.
-    """
-    mapping = load_mapping(mapping_path)
-    detector = LanguageDetector()
-    replayed = 0
-    still_bad: list[tuple[int, str]] = []
-    last_id = 0
-    while True:
-        with transaction(engine) as conn:
-            rows = list_quarantine(conn, source=mapping.source, after_id=last_id)
-            if not rows:
-                return ReplayReport(replayed, still_bad)
-            for row in rows:
-                lineage = Lineage(row.bad.file, row.bad.row, mapping.name, mapping.lineage_version)
-                item = Quarantined(
-                    row.bad.source, lineage, row.bad.raw, row.bad.field, row.bad.reason, row.bad.remedy
-                )
-                raw = (mended or {}).get(row.id, row.bad.raw)
-                result = replay(item, raw, mapping, detector=detector, now=datetime.now(UTC))
-                if isinstance(result, Normalised):
-                    insert_feedback(conn, with_conversations(result.records))
-                    resolve_quarantine(conn, [row.id], status=REPLAYED, who=who)
-                    replayed += 1
-                else:
-                    still_bad.append((row.id, result.reason))
-            last_id = rows[-1].id

@@ -18,6 +18,7 @@ from voc.pipeline.outcomes import UNIT
 from voc.pipeline.scoring import score_stored
 from voc.pipeline.spec import RunSpec
 from voc.pipeline.spikes import find_spikes_after_changes
+from voc.pipeline.stored_themes import assign_themes
 from voc.pipeline.summary import as_html
 from voc.rootcause.change_files import read_changes
 from voc.rootcause.externals import Window, external_windows
@@ -48,12 +49,18 @@ def run(engine: Engine, scorer: Scorer, spec: RunSpec, *, say: Say, progress: Pr
         score_stored(engine, scorer, sources=sources, progress=lambda n: step(n, None))
     with transaction(engine) as conn:
         scored = read_scored(conn, scorer.bundle.id, sources=sources)
+    themed = None
+    if spec.themes is not None:
+        say("assigning themes")
+        themed = assign_themes(engine, scorer.bundle.id, spec.themes, sources=sources)
     result: dict[str, Any] = {
         "name": spec.name,
         "description": spec.description,
         "imports": [_import_counts(report) for report in imports],
         "scores": _score_counts(scored, scorer.bundle.id),
     }
+    if themed is not None:
+        result["themes"] = themed.counts()
     with transaction(engine) as conn:
         if spec.changes is not None:
             save_changes(conn, read_changes(str(spec.changes)))
@@ -66,7 +73,7 @@ def run(engine: Engine, scorer: Scorer, spec: RunSpec, *, say: Say, progress: Pr
         result["deviations"] = checked.counts()
         say("linking and testing")
         result["associations"] = find_root_causes(
-            engine, scorer.bundle.id, spec, checked, scored, external=external
+            engine, scorer.bundle.id, spec, checked, scored, external=external, themed=themed
         )
     if spec.changes is not None:
         result["spikes"] = find_spikes_after_changes(changes, external, scored)

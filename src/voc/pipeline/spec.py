@@ -60,6 +60,16 @@ class AssociatePart(_Part):
     shuffled_control: bool = True
 
 
+class ThemesPart(_Part):
+    """Themes of the run's feedback, assigned when it is scored, and tested as outcomes beside signals."""
+
+    fit: Path = Field(
+        description="folder of a theme fit; made from this run's feedback where it is not there"
+    )
+    min_size: Annotated[int, Field(ge=2)] = 10
+    outcomes: bool = True
+
+
 class RunSpec(_Part):
     """A run from files to root causes."""
 
@@ -67,6 +77,7 @@ class RunSpec(_Part):
     description: str = ""
     feedback: list[FeedbackPart] = Field(min_length=1)
     process: ProcessPart | None = None
+    themes: ThemesPart | None = None
     changes: Path | None = None
     leave_out_external: bool = Field(
         default=True, description="leave windows of external changes out of every figure"
@@ -174,6 +185,9 @@ def _resolved(spec: RunSpec, base: Path, file: str) -> RunSpec:
                 for f in spec.feedback
             ],
             "process": process,
+            "themes": spec.themes.model_copy(update={"fit": (base / spec.themes.fit).resolve()})
+            if spec.themes
+            else None,
             "changes": there(spec.changes, "changes") if spec.changes else None,
             "output": (base / spec.output).resolve(),
         }

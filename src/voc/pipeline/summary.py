@@ -32,6 +32,8 @@ def as_text(result: Mapping[str, Any]) -> str:
         f"  scored by {scores['model']}: {scores['supported']:,} texts, {scores['unsupported']:,} not supported; "
         + ", ".join(f"{name} {n:,}" for name, n in scores["sentiment"].items())
     )
+    if "themes" in result:
+        lines += ["", *_theme_lines(result["themes"])]
     if "deviations" in result:
         lines += ["", *_deviation_lines(result)]
         lines += ["", *_association_lines(result)]
@@ -39,6 +41,16 @@ def as_text(result: Mapping[str, Any]) -> str:
         lines += ["", *_spike_lines(result["spikes"])]
     lines += ["", f"  took {result['seconds']:.0f} s; report: {result['report']}"]
     return "\n".join(lines)
+
+
+def _theme_lines(themes: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"  themes: {len(themes['themes'])} over {themes['texts']:,} texts, {themes['none']:,} with none; "
+        f"largest: " + "; ".join(f"{t['name']} {t['n']:,}" for t in themes["themes"][:5])
+    ]
+    if themes["too_small"]:
+        lines.append(f"  {themes['too_small']} themes have too few texts here to be tested")
+    return lines
 
 
 def _deviation_lines(result: Mapping[str, Any]) -> list[str]:
@@ -93,7 +105,8 @@ def _spike_lines(spikes: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _row(a: Mapping[str, Any]) -> list[str]:
     return [
-        a["outcome"], a["kind"], a["step"] or "(whole case)", number(a["odds_ratio"]),
+        f"theme: {a['theme']}" if a.get("theme") else a["outcome"],
+        a["kind"], a["step"] or "(whole case)", number(a["odds_ratio"]),
         f"{number(a['ci_low'])}-{number(a['ci_high'])}", f"{a['q_value']:.1g}",
         f"{a['n_exposed_outcome']:,}/{a['n_exposed']:,}", f"{a['n_unexposed_outcome']:,}/{a['n_unexposed']:,}",
         "" if a["attributable_fraction"] is None else f"{a['attributable_fraction']:.0%}", a.get("owner") or "nobody",
@@ -123,6 +136,8 @@ def as_html(result: Mapping[str, Any]) -> str:
         [i["file"], f"{i['read']:,}", f"{i['stored']:,}", f"{i['duplicates']:,}", f"{i['quarantined']:,}"]
         for i in result["imports"]
     )))  # fmt: skip
+    if "themes" in result:
+        parts += [f"<p>{escape(line.strip())}</p>" for line in _theme_lines(result["themes"])]
     if "associations" in result:
         test = result["associations"]
         parts += [f"<p>{escape(line.strip())}</p>" for line in _deviation_lines(result)]

@@ -18,7 +18,7 @@ INTERVALS: Final = ("hour", "day", "week", "month")
 GROUPS: Final = ("source", "kind", "channel", "segment", "region", "step", "owner")
 MIN_PEOPLE: Final = 5
 _BITS: Final = {"source": 1, "kind": 1, "channel": 2, "segment": 4, "region": 8, "step": 16, "owner": 32}
-_STORED: Final = (0, 1, 2, 4, 8, 15, 16, 31, 32, 47)  # `rollup_level`, the same at each level
+_STORED: Final = (0, 1, 2, 4, 8, 15, 16, 31, 32, 47, 48, 63)  # `rollup_level`, the same at each level
 _STORED_BY_DAY: Final = (*_STORED, 3, 5, 6, 9, 10, 12)
 
 _SCORE_SUMS: Final = {
@@ -49,8 +49,7 @@ class Query:
     Parameters
     ----------
     interval : one of `INTERVALS` (weeks start on Monday, all in UTC); None: the whole span at once
-    group_by, filters : names of `GROUPS`; a filter keeps the values listed. Step and owner go with any
-        of the others but not with each other: an owner is who owns the step.
+    group_by, filters : names of `GROUPS`; a filter keeps the values listed
     start, end : of `occurred_at`, in whole hours: `start` is rounded down and `end` up
     """
 
@@ -92,7 +91,7 @@ def sentiment(conn: Connection, model: str, query: Query) -> list[Cell]:
     Raises
     ------
     InputError
-        An interval or group is not known, or groups do not go together.
+        An interval or group is not known.
     """
     return _read(conn, "rollup_score", _SCORE_SUMS, find_model_id(conn, model) or -1, query)
 
@@ -232,8 +231,6 @@ def _check(query: Query) -> None:
     for name in used:
         if name not in GROUPS:
             raise InputError(f"'{name}' is no group", remedy=f"choose among {', '.join(GROUPS)}")
-    if "step" in used and "owner" in used:
-        raise InputError("step and owner do not go together", remedy="choose one: an owner owns steps")
 
 
 def _keys(groups: Sequence[str], table: str) -> list[str]:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from voc.errors import InputError, StoreError
+from voc.errors import NotFoundError
 from voc.records import Change
 from voc.store.copying import stage
 
@@ -56,7 +56,7 @@ def list_changes(
 
     Raises
     ------
-    InputError
+    NotFoundError
         The start in `after` is no time.
     """
     since: datetime | None = None
@@ -64,7 +64,7 @@ def list_changes(
         try:
             since = datetime.fromisoformat(after[0])
         except ValueError as error:
-            raise InputError("is not a time", field="after", remedy="start from the first page") from error
+            raise NotFoundError("no change begins at this place; start from the first page") from error
     rows = conn.execute(
         text(
             "SELECT id, title, started_at, ended_at, kind, scope, external FROM change "
@@ -82,13 +82,13 @@ def set_external(
     """Say whether a change is an external factor; it stays on record. False where it was so already.
 
     External factors have their windows left out of figures; taken back, they are counted again.
-    Raises `StoreError` where there is no such change.
+    Raises `NotFoundError` where there is no such change.
     """
     before = conn.execute(
         text("SELECT external FROM change WHERE id = :id FOR UPDATE"), {"id": change_id}
     ).scalar_one_or_none()
     if before is None:
-        raise StoreError(f"change '{change_id}' is not in the database; list them with `voc changes`")
+        raise NotFoundError(f"change '{change_id}' is not in the database; list them with `voc changes`")
     values = {"id": change_id, "who": who, "before": before, "after": external, "note": note}
     conn.execute(text("UPDATE change SET external = :after, external_by = :who WHERE id = :id"), values)
     if before == external:

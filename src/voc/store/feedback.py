@@ -31,7 +31,7 @@ class Inserted:
     """What became of a batch: `stored + duplicates + already_there` is its size.
 
     `duplicates` were stored too, under their original; `differing`, of those already there, came
-    with another text this time, and the stored text was kept.
+    with another text, time, rating, case or customer this time, and what was stored was kept.
     """
 
     stored: int
@@ -137,11 +137,17 @@ def _insert_duplicates(conn: Connection) -> int:
 def _count_differing(conn: Connection) -> int:
     n_differing: int = conn.execute(
         text(
-            "SELECT count(*) FROM staged_feedback s JOIN feedback f USING (source, external_id) "
-            "WHERE f.text_hash <> s.text_hash"
+            "SELECT count(*) FROM staged_feedback s JOIN feedback f USING (source, external_id) "  # noqa: S608
+            f"WHERE ({_of('f')}) IS DISTINCT FROM ({_of('s')})"
         )
     ).scalar_one()
     return n_differing
+
+
+def _of(table: str) -> str:
+    """The columns that make up what a record says, of one of two tables."""
+    names = ("text_hash", "occurred_at", *_SCALES, "case_id", "customer_ref")
+    return ", ".join(f"{table}.{name}" for name in names)
 
 
 def _rows(

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from voc.errors import InputError
+from voc.errors import ConflictError
 
 
 def once(
@@ -23,7 +23,7 @@ def once(
 
     Raises
     ------
-    InputError
+    ConflictError
         The key was used for another request.
     """
     if key is None:
@@ -41,7 +41,7 @@ def once(
             text("SELECT request_hash, response FROM idempotency_key WHERE key = :key"), {"key": key}
         ).one()
         if bytes(row.request_hash) != digest:
-            raise InputError(
+            raise ConflictError(
                 "was used for another request", field="Idempotency-Key", remedy="take a new key for each"
             )
         return dict(row.response), True

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -16,6 +16,7 @@ from voc.store.tables import quarantine
 OPEN: Final = "open"
 REPLAYED: Final = "replayed"
 DISCARDED: Final = "discarded"
+PAGE: Final = 1000
 COLUMNS: Final = (
     "source file row_number mapping mapping_version field reason remedy raw raw_hash import_file_id"
 ).split()
@@ -91,13 +92,15 @@ def list_quarantine(
     status: str | None = OPEN,
     source: str | None = None,
     file: str | None = None,
+    mapping: str | None = None,
     after_id: int = 0,
-    limit: int = 1000,
+    limit: int = PAGE,
 ) -> list[QuarantinedRow]:
-    """Quarantined rows by id, `after_id` on; None for any status, source or file."""
+    """Quarantined rows by id, `after_id` on; None for any status, source, file or mapping."""
     table = quarantine.c
     query = select(quarantine).where(table.id > after_id).order_by(table.id).limit(limit)
-    for column, value in ((table.status, status), (table.source, source), (table.file, file)):
+    wanted = {table.status: status, table.source: source, table.file: file, table.mapping: mapping}
+    for column, value in wanted.items():
         if value is not None:
             query = query.where(column == value)
     return [
@@ -122,6 +125,26 @@ def list_quarantine(
         )
         for row in conn.execute(query)
     ]
+
+
+def stream_quarantine(conn: Connection, *, source: str | None = None) -> Iterator[QuarantinedRow]:
+    """All open rows by id, read a page at a time; None for any source."""
+    after_id = 0
+    while page := list_quarantine(conn, source=source, after_id=after_id, limit=PAGE):
+        yield from page
+        after_id = page[-1].id
+
+
+def count_open_by_mapping(conn: Connection, source: str) -> dict[str, int]:
+    """How many open rows a source has by the mapping they came through."""
+    rows = conn.execute(
+        text(
+            "SELECT mapping, count(*) AS n FROM quarantine WHERE status = 'open' AND source = :source "
+            "GROUP BY 1 ORDER BY 1"
+        ),
+        {"source": source},
+    )
+    return {row.mapping: row.n for row in rows}
 
 
 def count_quarantine(

@@ -73,16 +73,19 @@ def renew_step_rollups(conn: Connection) -> int:
     for table in ("rollup_score", "rollup_signal", "rollup_rating"):
         conn.execute(text(f"DELETE FROM {table} WHERE NOT {_NO_LINKS}"))  # noqa: S608
     total = 0
-    for name, dims in (("step", "dims IN (16, 31)"), ("owner", "dims IN (32, 47)")):
+    for step, owner, dims in (
+        ("d.step", "''", "dims IN (16, 31)"),
+        ("''", "coalesce(d.owner, '')", "dims IN (32, 47)"),
+        ("d.step", "coalesce(d.owner, '')", "dims IN (48, 63)"),
+    ):
         conn.execute(text("DROP TABLE IF EXISTS pg_temp.linked"))
-        other = "owner" if name == "step" else "step"
         total += conn.execute(
             text(
                 f"""
                 CREATE TEMP TABLE linked ON COMMIT DROP AS
                 WITH tied AS (
-                    SELECT DISTINCT l.feedback_id, d.{name} AS {name}, '' AS {other} FROM link l
-                    JOIN deviation d ON d.case_pk = l.case_pk WHERE coalesce(d.{name}, '') <> ''
+                    SELECT DISTINCT l.feedback_id, {step} AS step, {owner} AS owner FROM link l
+                    JOIN deviation d ON d.case_pk = l.case_pk WHERE {step} <> '' OR {owner} <> ''
                 ), counted AS (
                     SELECT f.*, hashtextextended(coalesce('customer ' || f.customer_ref,
                         'conversation ' || f.conversation_id, 'feedback ' || f.id), 0) AS person
@@ -156,24 +159,27 @@ def _recount_people(conn: Connection) -> None:
         "'feedback ' || f.id), 0)"
     )
     spoke = "f.turn_index IS NULL AND (f.speaker IS NULL OR f.speaker = 'customer')"
-    for table, models, counted in (
-        ("rollup_score", "p.model_id <> 0", "JOIN score s ON s.feedback_id = f.id AND s.model_id = r.model_id "
-         "AND s.supported AND f.duplicate_of IS NULL"),
-        ("rollup_rating", "p.model_id = 0", "AND coalesce(f.nps, f.csat, f.ces) IS NOT NULL"),
-    ):  # fmt: skip
-        join, where = (counted, "") if counted.startswith("JOIN") else ("", counted)
+    scored = "JOIN score s ON s.feedback_id = f.id AND s.model_id = {0}.model_id AND s.supported"
+    for table, models, join, where in (
+        ("rollup_score", "p.model_id <> 0", scored, "f.duplicate_of IS NULL"),
+        ("rollup_rating", "p.model_id = 0", "", "coalesce(f.nps, f.csat, f.ces) IS NOT NULL"),
+    ):
         conn.execute(
             text(
                 f"""
                 UPDATE {table} r SET people = ARRAY(
-                    SELECT DISTINCT {person} FROM feedback f {join}
-                    WHERE {spoke} {where} AND {match} AND f.occurred_at >= r.bucket
+                    SELECT DISTINCT {person} FROM feedback f {join.format("r")}
+                    WHERE {spoke} AND {where} AND {match} AND f.occurred_at >= r.bucket
                         AND f.occurred_at < r.bucket + CAST('1 ' || r.level AS interval)
                     ORDER BY 1 LIMIT 5)
-                FROM (SELECT DISTINCT {_selected()} FROM folding p
-                    CROSS JOIN (SELECT * FROM rollup_level WHERE {_NO_LINKS}) l WHERE p.gone AND {models}
-                ) AS gone ({_KEYS})
+                FROM (SELECT DISTINCT {_selected()}, p.person FROM folding p
+                    CROSS JOIN (SELECT * FROM rollup_level WHERE {_NO_LINKS}) l
+                    WHERE p.gone AND {models} AND NOT EXISTS (
+                        -- A live conversation is scored again and again: it is gone for a moment only.
+                        SELECT 1 FROM feedback f {join.format("p")} WHERE f.id = p.feedback_id)
+                ) AS gone ({_KEYS}, person)
                 WHERE ({", ".join(f"r.{name}" for name in _KEY)}) = ({", ".join(f"gone.{name}" for name in _KEY)})
+                    AND gone.person = ANY(r.people)
                 """  # noqa: S608
             )
         )

@@ -32,7 +32,7 @@ _STATISTICS: Final = tuple(
     name for name in Association.__dataclass_fields__ if name not in ("outcome", "kind", "step")
 )
 _PROVENANCE: Final = ("bundle", "theme_fit", "map_version", "window_start", "window_end", "fdr", "method")
-_RECOMPUTED: Final = (*_STATISTICS, *_PROVENANCE)
+_RECOMPUTED: Final = (*_STATISTICS, *_PROVENANCE, "details")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +189,7 @@ def _values(cause: RootCause) -> dict[str, Any]:
         "owner": cause.owner,
         "bundle": cause.bundle,
         "theme_fit": cause.theme_fit,
+        "details": dict(cause.details),
         "window_start": cause.window[0],
         "window_end": cause.window[1],
     }
@@ -329,6 +330,7 @@ def _record(row: RowMapping) -> StoredRootCause:
             window=(row["window_start"], row["window_end"]),
             evidence=(),
             theme_fit=row["theme_fit"],
+            details=row["details"],
         ),
         **{name: row[name] for name in StoredRootCause.__dataclass_fields__ if name not in ("id", "cause")},
     )

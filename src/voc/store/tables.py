@@ -315,6 +315,7 @@ root_cause = Table(
     _now("computed_at"),
     Column("theme_fit", Text),
     Column("due_on", Date),
+    _json("details"),
     UniqueConstraint("process", "outcome", "kind", "step", name="root_cause_identity"),
 )
 
@@ -339,4 +340,70 @@ root_cause_history = Table(
     _need("changes", JSONB),
     Column("note", Text),
     Index("root_cause_history_root_cause_id_idx", "root_cause_id", "id"),
+)
+
+theme_fit = Table(
+    "theme_fit",
+    metadata,
+    _id(Integer),
+    *(_need(name, Text) for name in ("digest", "bundle", "method")),
+    _need("seed", BigInteger),
+    _need("n_texts", BigInteger),
+    _need("fingerprint", Text),
+    _need("coverage", Double),
+    _need("threshold", Double),
+    Column("previous", Text),
+    _now("created_at"),
+    UniqueConstraint("digest", name="theme_fit_digest_key"),
+)
+
+theme = Table(
+    "theme",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _need("name", Text),
+    *(Column(name, Text) for name in ("name_by", "owner", "owner_by")),
+    _need("terms", ARRAY(Text)),
+    _json("quotes", "[]"),
+    Column("broad", Text),
+    _need("n_texts", BigInteger),
+    Column("merged_into", Text, ForeignKey("theme.id")),
+    _need("fit_id", Integer, ForeignKey("theme_fit.id")),
+    _now("created_at"),
+)
+
+theme_event = Table(
+    "theme_event",
+    metadata,
+    _id(),
+    _need("fit_id", Integer, ForeignKey("theme_fit.id")),
+    _need("kind", Text),
+    _need("theme", Text),
+    Column("other", Text),
+    _need("n_shared", BigInteger),
+    _need("share", Double),
+    Index("theme_event_fit_id_idx", "fit_id", "id"),
+)
+
+theme_history = Table(
+    "theme_history",
+    metadata,
+    _id(),
+    _need("theme_id", Text, ForeignKey("theme.id")),
+    _now("at"),
+    _need("who", Text),
+    _need("action", Text),
+    _need("changes", JSONB),
+    Column("note", Text),
+    Index("theme_history_theme_id_idx", "theme_id", "id"),
+)
+
+feedback_theme = Table(
+    "feedback_theme",
+    metadata,
+    Column("feedback_id", BigInteger, ForeignKey("feedback.id", ondelete="CASCADE"), primary_key=True),
+    Column("fit_id", Integer, ForeignKey("theme_fit.id"), primary_key=True),
+    Column("theme_id", Text, ForeignKey("theme.id")),
+    _need("similarity", REAL),
+    Index("feedback_theme_fit_id_idx", "fit_id", "theme_id"),
 )

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 STATEMENTS = """
 ALTER TABLE root_cause ADD COLUMN theme_fit text;

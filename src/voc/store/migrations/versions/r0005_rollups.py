@@ -32,7 +32,7 @@ COMMENT ON COLUMN rollup_level.dims IS
     'which dimensions are told apart: 1 source, 2 channel, 4 segment, 8 region, 16 step, 32 owner';
 INSERT INTO rollup_level
 SELECT level, dims FROM unnest(ARRAY['hour', 'day', 'month']) AS level,
-    unnest(ARRAY[0, 1, 2, 4, 8, 15, 16, 31, 32, 47]) AS dims
+    unnest(ARRAY[0, 1, 2, 4, 8, 15, 16, 31, 32, 47, 48, 63]) AS dims
 UNION ALL SELECT 'day', unnest(ARRAY[3, 5, 6, 9, 10, 12]);
 
 CREATE TABLE rollup_score ({_COLUMNS},
