@@ -177,12 +177,13 @@ def open_binary_output(path: str) -> Iterator[BinaryIO]:
     A link stays, and what it leads to is replaced. A device or a pipe is written to as it is.
     """
     check_output(path)
-    target = Path(os.path.realpath(path))
+    given = Path(path)
     with _told(path):
-        if target.exists() and not target.is_file():
-            with target.open("wb") as raw:
+        if given.exists() and not given.is_file():
+            with given.open("wb") as raw:
                 yield raw
             return
+        target = Path(os.path.realpath(path))
         part = target.with_name(f".{target.name}.part")
         try:
             with part.open("wb") as raw:

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from voc.errors import StoreError
 from voc.store import embedded
 from voc.store.engine import connect, transaction
+from voc.store.pid_files import program_of
 
 # Attaches, says so, and leaves when told.
 HOLDER = """
@@ -116,12 +117,12 @@ def test_a_killed_server_is_started_again_by_the_next_process(folder):
 
 def test_the_program_of_a_process_is_told_and_none_where_it_is_gone():
     sleeper = subprocess.Popen(["sleep", "600"])
-    running = embedded._program_of(sleeper.pid)
+    running = program_of(sleeper.pid)
     sleeper.kill()
     sleeper.wait()
 
     assert "sleep" in running
-    assert embedded._program_of(sleeper.pid).strip() == ""
+    assert program_of(sleeper.pid).strip() == ""
 
 
 def test_a_process_id_that_now_is_another_program_does_not_stop_the_start(folder):

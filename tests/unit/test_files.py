@@ -152,6 +152,16 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
+def test_a_link_to_a_pipe_is_written_through():
+    reader, writer = os.pipe()
+
+    write_json_lines([{"a": 1}], f"/dev/fd/{writer}")
+
+    assert os.read(reader, 100) == b'{"a": 1}\n'
+    os.close(reader)
+    os.close(writer)
+
+
 def test_an_output_that_cannot_be_is_noticed_before_the_work(tmp_path):
     with pytest.raises(UsageError, match="is a folder"):
         check_output(str(tmp_path))

@@ -13,7 +13,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -30,6 +29,7 @@ from sqlalchemy import URL
 
 from voc.errors import StoreError
 from voc.store.binaries import Account, find_account, find_binaries, new_cluster_version, run
+from voc.store.pid_files import drop_stale_pid_file
 
 DATABASE: Final = "voc"
 OWNER: Final = "voc"  # owns the database; not a superuser
@@ -232,7 +232,7 @@ def _pg_ctl_start(server: Server, data: Path, log: Path) -> None:
     """
     deadline = time.monotonic() + ORPHANS_LEAVE_S
     while True:
-        _drop_stale_pid_file(data / "postmaster.pid")
+        drop_stale_pid_file(data / "postmaster.pid")
         try:
             run(
                 server.binaries / "pg_ctl", "-D", data, "-l", log, "-w", "-t", str(START_TIMEOUT_S), "start",
@@ -244,30 +244,6 @@ def _pg_ctl_start(server: Server, data: Path, log: Path) -> None:
             time.sleep(0.3)
         else:
             return
-
-
-def _drop_stale_pid_file(path: Path) -> None:
-    """Remove what a killed server left, where its process id now belongs to some other program.
-
-    PostgreSQL refuses to start then: it cannot tell. Common where containers restart.
-    """
-    try:
-        pid = int(path.read_text().split("\n", 1)[0])
-        name = _program_of(pid)
-    except (OSError, ValueError):
-        return
-    if name.strip() and "postgres" not in name:
-        path.unlink(missing_ok=True)
-
-
-def _program_of(pid: int) -> str:
-    """The name of a running program, empty where none runs; Linux tells it without `ps`, which slim images lack."""
-    if Path("/proc/self/comm").exists():
-        comm = Path(f"/proc/{pid}/comm")
-        return comm.read_text() if comm.exists() else ""
-    return subprocess.run(  # noqa: S603
-        ["/bin/ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False
-    ).stdout
 
 
 def _socket_dir(data: Path, account: Account | None) -> Path:
