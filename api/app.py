@@ -1,15 +1,27 @@
 """The application: settings, state, routes and errors put together."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
-from api import problems
+from api import openapi, problems
 from api.auth import require_caller
 from api.batching import BatchingScorer
-from api.routes import feedback, health, insight, score
+from api.bodies import Bodies
+from api.routes import (
+    aggregates,
+    changes,
+    conversations,
+    events,
+    feedback,
+    health,
+    models,
+    root_causes,
+    score,
+)
+from api.schemas import FeedbackBatch, FeedbackItem, ScoreBatch, ScoreItem
 from api.settings import Settings
 from api.state import State
 from voc.classify.bundle import load_bundle
@@ -19,8 +31,10 @@ from voc.cli.score import default_bundle
 
 _DESCRIPTION = """
 Every complaint, traced to the process step that causes it. Times are ISO 8601 in UTC; errors are
-problem details (RFC 9457); every answer that holds scores names the model.
+problem details (RFC 9457); every answer that holds scores names the model. Bodies may be gzipped;
+lists come in pages (`next` of one is `cursor` of the next).
 """
+_COMPRESS_FROM = 4096  # bytes; less is sent sooner than packed
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -34,9 +48,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         engine = open_store()
         batching = BatchingScorer(
             scorer,
-            max_batch=settings.max_batch,
+            token_budget=settings.token_budget,
             max_wait_ms=settings.max_wait_ms,
-            max_queue=settings.max_queue,
+            max_live_delay_ms=settings.max_live_delay_ms,
+            max_bulk_delay_s=settings.max_bulk_delay_s,
         )
         app.state.voc = State(settings, engine, batching)
         app.state.voc.start()
@@ -44,24 +59,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await app.state.voc.stop()
 
     app = FastAPI(title="Voice of the customer", version="1", description=_DESCRIPTION, lifespan=lifespan)
-    app.add_middleware(GZipMiddleware, minimum_size=1024)
+    app.add_middleware(GZipMiddleware, minimum_size=_COMPRESS_FROM, compresslevel=5)
+    app.add_middleware(Bodies, limit=settings.max_body_bytes)
     problems.install(app)
-    _limit_body(app, settings.max_body_bytes)
-    closed = [Depends(require_caller)]
+    closed = [Depends(require_caller), Depends(openapi.refuse_unknown_parameters)]
     app.include_router(health.router)
-    for router in (score.router, feedback.router, insight.router):
+    for router in (
+        score.router, feedback.router, events.router, changes.router, aggregates.router, root_causes.router,
+        models.router, conversations.router,
+    ):  # fmt: skip
         app.include_router(router, prefix="/v1", dependencies=closed)
+    app.include_router(conversations.live, prefix="/v1")  # a socket says for itself who it is
+    openapi.describe(
+        app, [ScoreBatch, ScoreItem, FeedbackBatch, FeedbackItem, events.EventItem, changes.ChangeItem]
+    )
     return app
-
-
-def _limit_body(app: FastAPI, limit: int) -> None:
-    @app.middleware("http")
-    async def refuse_large(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        length = request.headers.get("content-length")
-        if length is not None and length.isdigit() and int(length) > limit:
-            return problems.problem(
-                request, 413, f"the body is {int(length):,} bytes; the limit is {limit:,}"
-            )
-        response = await call_next(request)
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response

@@ -1,20 +1,37 @@
 """Wire models. Records never leave as they are."""
 
+import re
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter
 
+from api.problem import FieldError
+from voc.cli.score import score_to_dict
 from voc.records import Score
 
 MAX_ITEMS = 1000
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+NO_NUL = r"^[^\x00]*$"  # the database can't keep NUL
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
+_DATETIME = TypeAdapter(datetime)
+_ISO = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+Note = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=NO_NUL)]
+
+
+def _iso(value: object) -> datetime:
+    if not isinstance(value, str) or not _ISO.match(value):
+        raise ValueError("write a time as 2026-03-02T10:00:00Z")  # and not as seconds since 1970
+    return _DATETIME.validate_python(value)
+
+
+Time = Annotated[datetime, BeforeValidator(_iso)]
 
 
 class Strict(BaseModel):
-    """What comes in: an unknown field is an error, so that a typo is not ignored."""
+    """What comes in: an unknown field is an error, so that a typo is not ignored, and "3" is no number."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class ScoreItem(Strict):
@@ -24,13 +41,24 @@ class ScoreItem(Strict):
     text: str = Field(examples=["I was charged twice and nobody answers!"])
 
 
-class ScoreRequest(Strict):
-    """Up to 1,000 texts."""
+def each_for_itself(item: str) -> Callable[[dict[str, Any]], None]:
+    """Schema of a batch whose items are checked one by one: whatever is not an `item` is answered so."""
 
-    items: list[ScoreItem] = Field(min_length=1, max_length=MAX_ITEMS)
-    operating_point: str | None = Field(
-        None, description="must be the one the service runs with; else an error", examples=[None]
-    )
+    def say_so(schema: dict[str, Any]) -> None:
+        anything = {"description": f"anything else is taken too, and answered as no {item}"}
+        schema["properties"]["items"]["items"] = {
+            "anyOf": [{"$ref": f"#/components/schemas/{item}"}, anything]
+        }
+
+    return say_so
+
+
+class ScoreBatch(Strict):
+    """Up to 1,000 texts; a wrong item is answered with what is wrong, and its neighbours are scored."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=each_for_itself("ScoreItem"))
+
+    items: list[Any] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
 class SentimentOut(BaseModel):
@@ -64,7 +92,7 @@ class ScoreOut(BaseModel):
 
     id: str | None
     supported: bool
-    reason: str | None = Field(description="why not: empty, no_words, language, too_long")
+    reason: str | None = Field(description="why not: empty, no_words, language, too_long, invalid")
     language: str | None
     sentiment: SentimentOut | None
     frustration: FlagOut | None
@@ -72,27 +100,19 @@ class ScoreOut(BaseModel):
     evidence: list[SpanOut]
     n_windows: int
     model: str
+    problem: FieldError | None = Field(None, description="what is wrong with the item, where it is invalid")
 
-    @classmethod
-    def of(cls, name: str | None, text: str, score: Score) -> "ScoreOut":
-        """From a record."""
-        heads: dict[str, object] = {"sentiment": None, "frustration": None, "signals": None}
-        if score.sentiment_proba is not None:
-            negative, neutral, positive = (round(p, 6) for p in score.sentiment_proba)
-            heads = {
-                "sentiment": {"label": score.sentiment, "score": round(score.sentiment_score or 0.0, 6),
-                              "proba": {"negative": negative, "neutral": neutral, "positive": positive}},
-                "frustration": {"proba": round(score.frustration or 0.0, 6), "flag": score.frustration_flag},
-                "signals": {
-                    s: {"proba": round(p, 6), "flag": s in score.flags} for s, p in score.signals.items()
-                },
-            }  # fmt: skip
-        return cls.model_validate({
-            "id": name, "supported": score.supported, "reason": score.reason, "language": score.language,
-            **heads, "n_windows": score.n_windows, "model": score.model,
-            "evidence": [{"for": s.label, "start": s.start, "end": s.end, "text": text[s.start : s.end]}
-                         for s in score.evidence],
-        })  # fmt: skip
+
+def score_out(name: str | None, text: str, score: Score) -> dict[str, Any]:
+    """A score in the form of `ScoreOut`; a plain dict, since many are written a second."""
+    return {**score_to_dict(name, text, score), "problem": None}
+
+
+def invalid_out(name: str | None, wrong: FieldError, model: str) -> dict[str, Any]:
+    """The form of `ScoreOut` for an item that is no text to score."""
+    heads = dict.fromkeys(("language", "sentiment", "frustration", "signals"))
+    return {"id": name, "supported": False, "reason": "invalid", **heads, "evidence": [], "n_windows": 0,
+            "model": model, "problem": wrong.model_dump()}  # fmt: skip
 
 
 class ScoreResponse(BaseModel):
@@ -117,7 +137,7 @@ class FeedbackItem(Strict):
     kind: Literal["survey", "transcript", "social", "review", "ticket", "email", "staff_note"]
     external_id: Identifier = Field(examples=["S-1001"])
     text: str = Field(examples=["The refund never came."])
-    occurred_at: datetime = Field(description="ISO 8601 with a zone", examples=["2026-03-02T10:00:00Z"])
+    occurred_at: Time = Field(description="ISO 8601 with a zone", examples=["2026-03-02T10:00:00Z"])
     customer_ref: Identifier | None = None
     case_id: Identifier | None = None
     channel: Identifier | None = None
@@ -126,16 +146,18 @@ class FeedbackItem(Strict):
     ratings: list[RatingIn] = []
 
 
-class FeedbackRequest(Strict):
-    """Up to 1,000 feedbacks."""
+class FeedbackBatch(Strict):
+    """Up to 1,000 items, each checked for itself: a bad one goes to quarantine, the others are stored."""
 
-    items: list[FeedbackItem] = Field(min_length=1, max_length=MAX_ITEMS)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=each_for_itself("FeedbackItem"))
+
+    items: list[Any] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
 class Rejected(BaseModel):
     """An item that was put in quarantine; its neighbours are not affected."""
 
-    index: int
+    index: int = Field(description="place in what was sent, from 0")
     field: str | None
     reason: str
     remedy: str | None
@@ -148,4 +170,4 @@ class FeedbackResponse(BaseModel):
     stored: int
     duplicates: int
     quarantined: int
-    rejected: list[Rejected]
+    rejected: list[Rejected] = Field(description="the first thousand of those quarantined")

@@ -19,7 +19,8 @@ class Settings(BaseSettings):
     bundle: Path | None = None  # unset: the bundle that models/LIVE names
     operating_point: str | None = None
     api_key: SecretStr | None = None  # unset: only this machine may call
-    max_batch: PositiveInt = 64  # texts in one call of the model
+    token_budget: PositiveInt = 512  # padded tokens in one call of the model
     max_wait_ms: int = Field(default=3, ge=0)  # longest a request waits for company
-    max_queue: PositiveInt = 4096  # texts that may wait; beyond it requests are refused with 429
+    max_live_delay_ms: PositiveInt = 250  # a live request that would wait longer is refused with 429
+    max_bulk_delay_s: PositiveInt = 20  # the same for bulk
     max_body_bytes: PositiveInt = 16_000_000

@@ -59,6 +59,36 @@ def reliability_plot(name: str, stated: Sequence[float], observed: Sequence[floa
     )
 
 
+def scatter_plot(
+    name: str, points: Sequence[tuple[str, float, float]], *, x_name: str, size: tuple[int, int] = (420, 280)
+) -> str:
+    """Named points (name, x, y); axes start a tenth outside the points."""
+    width, height = size
+    xs, ys = [p[1] for p in points], [p[2] for p in points]
+    x_span, y_span = (max(xs) - min(xs)) or max(xs) or 1, (max(ys) - min(ys)) or max(ys) or 1
+    x0, y0 = min(xs) - 0.15 * x_span, min(ys) - 0.15 * y_span
+    x = lambda v: 55 + (v - x0) / (1.5 * x_span) * (width - 65)  # noqa: E731
+    y = lambda v: height - 40 - (v - y0) / (1.3 * y_span) * (height - 50)  # noqa: E731
+    marks = "".join(
+        f'<circle cx="{x(a):.1f}" cy="{y(b):.1f}" r="4" fill="var(--mark)"/>'
+        f'<text x="{x(a) + 7:.1f}" y="{y(b) + 4:.1f}" font-size="12" fill="currentColor">{escape(n)}</text>'
+        for n, a, b in points
+    )
+    ticks = "".join(
+        f'<text x="{x(v):.1f}" y="{height - 22}" font-size="11" text-anchor="middle" fill="currentColor">{v:g}</text>'
+        for v in sorted({min(xs), max(xs)})
+    ) + "".join(
+        f'<text x="50" y="{y(v) + 4:.1f}" font-size="11" text-anchor="end" fill="currentColor">{v:.3f}</text>'
+        for v in sorted({min(ys), max(ys)})
+    )
+    return (
+        f'<svg width="{width}" height="{height}" role="img" aria-label="{escape(name)} against {escape(x_name)}">'
+        f'<rect x="55" y="10" width="{width - 65}" height="{height - 50}" fill="none" stroke="var(--line)"/>'
+        f'{ticks}{marks}<text x="57" y="{height - 5}" font-size="12" fill="currentColor">'
+        f"{escape(name)}, against {escape(x_name)}</text></svg>"
+    )
+
+
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """The same table as text on stdout."""
     cells = [[str(c) for c in row] for row in [header, *rows]]

@@ -11,11 +11,13 @@ looked at for its wording: the phenomena are those of arXiv:2005.04118, section 
 
 import argparse
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from training.data import Example
 from voc.taxonomy import SENTIMENTS
 
+T = TypeVar("T")
 SOURCE = "made_behaviours"
 NEGATIVE, NEUTRAL, POSITIVE = (SENTIMENTS.index(name) for name in ("negative", "neutral", "positive"))
 
@@ -48,12 +50,17 @@ LIKED = "liked loved enjoyed appreciated admired recommended valued adored welco
 HATED = "hated disliked despised regretted dreaded resented abhorred detested loathed".split()
 SEE = "see find use visit open try buy pay book send call own order ask choose receive".split()
 ASIDES = (
-    "given everything I have read about them, after six years as a customer, with all the branches they run, "
-    "considering that I live two streets away, having ordered on a Tuesday, since we moved to the north, as "
-    "someone who works in retail, seeing that it was my sister's idea, given my history with shops, for a "
-    "firm founded in my home town, with the time of year in mind, since I bought it online, all told, "
-    "coming from the city, given that I only went there for work, after talking to my neighbour about it"
-).replace(", ", "|").replace("\n", " ").split("|")
+    (
+        "given everything I have read about them, after six years as a customer, with all the branches they run, "
+        "considering that I live two streets away, having ordered on a Tuesday, since we moved to the north, as "
+        "someone who works in retail, seeing that it was my sister's idea, given my history with shops, for a "
+        "firm founded in my home town, with the time of year in mind, since I bought it online, all told, "
+        "coming from the city, given that I only went there for work, after talking to my neighbour about it"
+    )
+    .replace(", ", "|")
+    .replace("\n", " ")
+    .split("|")
+)
 OTHERS = (
     "my colleague, my brother, everyone online, my mother, the newspaper, some people, the reviewer, most of "
     "my friends, a neighbour, the previous owner, their advert, half the internet, my boss, other customers"
@@ -66,8 +73,8 @@ class Maker:
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
 
-    def of(self, words: list[str] | tuple[str, ...]) -> str:
-        return self.rng.choice(words)
+    def of(self, choices: Sequence[T]) -> T:
+        return self.rng.choice(choices)
 
     def thing(self) -> str:
         return self.of(THINGS)
@@ -83,7 +90,7 @@ class Maker:
 
     def mild(self) -> int:
         """Of a denied fault: readers are split between nothing said and faint praise."""
-        return self.of([NEUTRAL, POSITIVE])  # type: ignore[arg-type,list-item,return-value]
+        return self.of([NEUTRAL, POSITIVE])
 
     def denied(self, word: str) -> str:
         thing = self.thing()
@@ -91,7 +98,8 @@ class Maker:
             f"{thing} isn't {word}.", f"{thing} is not {word}.", f"{thing} was not {word} at all.",
             f"I would not call {thing} {word}.", f"I can't say that {thing} was {word}.",
             f"{thing} is anything but {word}.", f"nobody could say {thing} is {word}.",
-            f"{thing} has never been {word}.", f"I don't find {thing} {word}.", f"there is nothing {word} about {thing}.",
+            f"{thing} has never been {word}.", f"I don't find {thing} {word}.",
+            f"there is nothing {word} about {thing}.",
             f"not once was {thing} {word}.", f"{thing} wasn't {word}.", f"I don't think {thing} is {word}.",
             f"{thing} was hardly {word}.", f"it's not a {word} product, {thing}.", f"{thing} aint {word}",
         ])  # fmt: skip
@@ -121,7 +129,9 @@ def _negation(m: Maker) -> tuple[str, int]:
 
 
 def _far_negation(m: Maker) -> tuple[str, int]:
-    opening = m.of(["I don't think", "I wouldn't say", "I can't claim", "I do not believe", "no one can tell me"])
+    opening = m.of(
+        ["I don't think", "I wouldn't say", "I can't claim", "I do not believe", "no one can tell me"]
+    )
     kind, aside, thing = m.rng.randrange(6), m.aside(), m.thing()
     if kind == 0:
         return f"{opening}, {aside}, that {thing} is {m.good()}.", NEGATIVE
@@ -137,22 +147,38 @@ def _far_negation(m: Maker) -> tuple[str, int]:
 
 
 def _expectation(m: Maker) -> tuple[str, int]:
-    opening = m.of(["I thought", "I expected", "I was told", "I assumed", "we feared", "I hoped", "I was sure"])
-    tail = m.of(["but it wasn't", "but it was not", "it was not", "and it turned out not to be", "but no", "but that's not so"])
+    opening = m.of(
+        ["I thought", "I expected", "I was told", "I assumed", "we feared", "I hoped", "I was sure"]
+    )
+    tail = m.of(
+        [
+            "but it wasn't",
+            "but it was not",
+            "it was not",
+            "and it turned out not to be",
+            "but no",
+            "but that's not so",
+        ]
+    )
     thing, kind = m.thing(), m.rng.randrange(4)
     if kind == 0:
         return f"{opening} {thing} would be {m.good()}, {tail}.", NEGATIVE
     if kind == 1:
-        return f"{opening} {thing} would be {m.bad()}, {tail}.", m.of([POSITIVE, POSITIVE, NEUTRAL])  # type: ignore[arg-type,list-item,return-value]
+        return f"{opening} {thing} would be {m.bad()}, {tail}.", m.of([POSITIVE, POSITIVE, NEUTRAL])
     if kind == 2:
         return f"{opening} {thing} would be {m.of(PLAIN)}, {tail}.", NEUTRAL
-    return f"{opening} I would {m.of(LIKE)} {thing}, but I {m.of(['did not', 'do not', 'never did'])}.", NEGATIVE
+    return (
+        f"{opening} I would {m.of(LIKE)} {thing}, but I {m.of(['did not', 'do not', 'never did'])}.",
+        NEGATIVE,
+    )
 
 
 def _question(m: Maker) -> tuple[str, int]:
     yes = m.of(["Yes", "Yes.", "Absolutely.", "Yes, I do.", "Of course.", "I do, yes."])
     no = m.of(["No", "No.", "Not at all.", "No, I don't.", "Certainly not.", "Never."])
-    asks = m.of(["Do I think", "Would I say", "Do you ask whether", "Am I of the opinion that", "Would you think"])
+    asks = m.of(
+        ["Do I think", "Would I say", "Do you ask whether", "Am I of the opinion that", "Would you think"]
+    )
     kind, thing = m.rng.randrange(8), m.thing()
     if kind == 0:
         return f"{asks} {thing} is {m.good()}? {no}", NEGATIVE
@@ -208,16 +234,23 @@ def _plain(m: Maker) -> tuple[str, int]:
     if kind == 0:
         return f"{thing} is {m.of(PLAIN)}.", NEUTRAL
     if kind == 1:
-        return f"we {m.of(SEE)} {thing} {m.of(['every week', 'on Mondays', 'in May', 'by card', 'with my brother'])}.", NEUTRAL
+        return (
+            f"we {m.of(SEE)} {thing} {m.of(['every week', 'on Mondays', 'in May', 'by card', 'with my brother'])}.",
+            NEUTRAL,
+        )
     if kind == 2:
-        return f"{m.of(['it is a', 'that was a', 'this is a'])} {m.of(PLAIN)} {thing.split(' ', 1)[1]}.", NEUTRAL
+        return (
+            f"{m.of(['it is a', 'that was a', 'this is a'])} {m.of(PLAIN)} {thing.split(' ', 1)[1]}.",
+            NEUTRAL,
+        )
     if kind == 3:
         return f"{thing} is {m.good()}.", POSITIVE
     return f"{thing} is {m.bad()}.", NEGATIVE
 
 
 _KINDS: tuple[tuple[Callable[[Maker], tuple[str, int]], int], ...] = (
-    (_negation, 5), (_far_negation, 3), (_expectation, 3), (_question, 4), (_holder, 3), (_then_and_now, 2), (_plain, 2),
+    (_negation, 5), (_far_negation, 3), (_expectation, 3), (_question, 4), (_holder, 3),
+    (_then_and_now, 2), (_plain, 2),
 )  # fmt: skip
 
 

@@ -14,17 +14,18 @@ import getpass
 import json
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
 
 from training import data as sets
+from training.crossfit import out_of_fold_error
 from training.export import write_bundle
+from training.fits import MIN_POSITIVES, balanced_threshold, fit_binary, fit_sentiment, fit_window_penalty
 from training.guarantee import NEVER, Guaranteed, bound_false_positive_rate, bound_precision
 from training.labels_in import read_labels, refuse_empty_sentiment, refuse_held_out, warnings_of
 from training.seen import key_of, read_seen
@@ -36,71 +37,6 @@ from voc.errors import InputError, VocError
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-MIN_POSITIVES = 5  # fewer say nothing about a label's slope
-
-
-def fit_sentiment(z: Floats, y_true: NDArray[np.int64]) -> tuple[float, tuple[float, ...]]:
-    """Temperature and per-class bias that minimise log loss (one slope, three intercepts)."""
-
-    def loss(x: Floats) -> float:
-        s = z / np.exp(x[0]) + np.array([x[1], 0.0, x[2]])
-        s = s - s.max(1, keepdims=True)
-        log_p = s - np.log(np.exp(s).sum(1, keepdims=True))
-        return float(-log_p[np.arange(len(z)), y_true].mean() + 1e-3 * (x**2).sum())
-
-    x = minimize(loss, np.zeros(3), method="L-BFGS-B").x
-    return float(np.exp(x[0])), (float(x[1]), 0.0, float(x[2]))
-
-
-def fit_binary(z: Floats, y_true: NDArray[np.bool_]) -> tuple[float, float]:
-    """Platt slope and offset with Platt's smoothed targets and a pull of the slope towards 1."""
-    n_pos, n_neg = int(y_true.sum()), int((~y_true).sum())
-    if n_pos < MIN_POSITIVES:
-        return 1.0, 0.0
-    target = np.where(y_true, (n_pos + 1) / (n_pos + 2), 1 / (n_neg + 2))
-
-    def loss(x: Floats) -> float:
-        s = z * np.exp(x[0]) + x[1]
-        return float(np.mean(np.logaddexp(0, s) - target * s) * len(z) + 0.5 * (x[0] / 0.5) ** 2)
-
-    x = minimize(loss, np.zeros(2), method="L-BFGS-B").x
-    return float(np.exp(x[0])), float(x[1])
-
-
-def fit_window_penalty(
-    model: Model, texts: list[str], y_true: Bools, fitted: Calibration, judged: Bools | None = None
-) -> float:
-    """How much the highest of many windows exaggerates, learnt by cutting known texts into small windows."""
-    long = [i for i, text in enumerate(texts) if len(text.split()) >= 60]
-    if len(long) < 50:
-        return 0.0
-    cut = model.logits([texts[i] for i in long], max_tokens=40)
-    labels = y_true[long]
-    known = np.ones_like(labels) if judged is None else judged[long]
-
-    def loss(penalty: float) -> float:
-        p = binary_proba(
-            cut.binary, cut.n_windows, Calibration(**{**asdict(fitted), "window_penalty": penalty})
-        )
-        p = np.clip(p, 1e-6, 1 - 1e-6)
-        return float(-(labels * np.log(p) + ~labels * np.log(1 - p))[known].mean())
-
-    return float(minimize_scalar(loss, bounds=(0.0, 2.0), method="bounded").x)
-
-
-def balanced_threshold(proba: Floats, y_true: NDArray[np.bool_]) -> float:
-    """Threshold of the best F1: the mean of what was counted and what calibrated probabilities expect.
-
-    The expectation steadies labels with few positives, where the count alone would chase noise.
-    """
-    best, chosen = -1.0, 0.5
-    for t in np.linspace(0.1, 0.8, 141):
-        flagged = proba >= t
-        counted = 2 * (flagged & y_true).sum() / max(1, flagged.sum() + y_true.sum())
-        expected = 2 * proba[flagged].sum() / max(1e-9, flagged.sum() + proba.sum())
-        if counted + expected > best + 1e-12:
-            best, chosen = float(counted + expected), float(t)
-    return chosen
 
 
 def judged_mask(examples: list[sets.Example]) -> Bools:
@@ -109,8 +45,18 @@ def judged_mask(examples: list[sets.Example]) -> Bools:
     return known
 
 
-def calibrate(bundle: Bundle, examples: list[sets.Example]) -> tuple[Calibration, Floats, Bools]:
-    """Fit on judged texts; returns the calibration, the probabilities and the truth (n, 16).
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A calibration, the probabilities it gives (n, 16), the truth, and its error out of fold, by head."""
+
+    calibration: Calibration
+    proba: Floats
+    y_true: Bools
+    error: dict[str, float]
+
+
+def calibrate(bundle: Bundle, examples: list[sets.Example]) -> Fitted:
+    """Fit on judged texts.
 
     A label that was not judged, or has too few positives, keeps what the bundle had; where it was not
     judged (`judged_mask`), the truth says False and means nothing.
@@ -122,20 +68,31 @@ def calibrate(bundle: Bundle, examples: list[sets.Example]) -> tuple[Calibration
     y_sentiment = np.array([e.sentiment for e in examples])
     y_binary = np.array([[e.frustration, *e.signals] for e in examples]) == 1
     judged = judged_mask(examples)
-    temperature, bias = before.temperature, before.bias
-    known = y_sentiment != sets.UNKNOWN
-    if np.bincount(y_sentiment[known], minlength=3).min() >= MIN_POSITIVES:
-        temperature, bias = fit_sentiment(z.sentiment[known], y_sentiment[known])
-    pairs = [
-        fit_binary(z.binary[rows, j], y_binary[rows, j])
-        if y_binary[rows, j].sum() >= MIN_POSITIVES
-        else (before.slope[j], before.offset[j])
-        for j, rows in enumerate(judged.T)
-    ]
-    fitted = Calibration(temperature, bias, tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
-    penalty = fit_window_penalty(model, texts, y_binary, fitted, judged)
-    fitted = Calibration(**{**asdict(fitted), "window_penalty": penalty})
-    return fitted, binary_proba(z.binary, z.n_windows, fitted), y_binary
+
+    def fit(rows: NDArray[np.int64], penalty: float = 0.0) -> Calibration:
+        temperature, bias = before.temperature, before.bias
+        known = rows[y_sentiment[rows] != sets.UNKNOWN]
+        if np.bincount(y_sentiment[known], minlength=3).min() >= MIN_POSITIVES:
+            temperature, bias = fit_sentiment(z.sentiment[known], y_sentiment[known])
+        pairs = []
+        for j in range(len(BINARY_LABELS)):
+            own = rows[judged[rows, j]]
+            enough = y_binary[own, j].sum() >= MIN_POSITIVES
+            pairs.append(
+                fit_binary(z.binary[own, j], y_binary[own, j])
+                if enough
+                else (before.slope[j], before.offset[j])
+            )
+        return Calibration(
+            temperature, bias, tuple(a for a, _ in pairs), tuple(b for _, b in pairs), window_penalty=penalty
+        )
+
+    penalty = fit_window_penalty(model, texts, y_binary, fit(np.arange(len(texts))), judged)
+    fitted = fit(np.arange(len(texts)), penalty)
+    error = out_of_fold_error(
+        z.sentiment, z.binary, z.n_windows, y_sentiment, y_binary, judged, lambda rows: fit(rows, penalty)
+    )
+    return Fitted(fitted, binary_proba(z.binary, z.n_windows, fitted), y_binary, error)
 
 
 def operating_points(
@@ -242,8 +199,10 @@ def _calibrate_folder(args: argparse.Namespace) -> Path:
     if args.labels:
         examples, where = own_examples(bundle, args.labels, unseen_only=args.unseen_only), args.labels.name
     else:
-        examples, where = sets.calibration_examples(data_folder()), "calibration eighth of the judged texts"
-    fitted, proba, y_true = calibrate(bundle, examples)
+        seen = read_seen(bundle.folder)  # a text may have trained under the name of a sentiment set
+        examples = [e for e in sets.calibration_examples(data_folder()) if key_of(e.text) not in seen]
+        where = "calibration eighth of the judged texts"
+    fitted = calibrate(bundle, examples)
     about = {
         "by": getpass.getuser(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -251,25 +210,32 @@ def _calibrate_folder(args: argparse.Namespace) -> Path:
         "n_texts": len(examples),
         "sha256": sets.fingerprint(examples),
     }
+    calibrated_on = {**about, "ece_out_of_fold": fitted.error}
     # A bundle that was never calibrated has no threshold worth keeping.
     kept = None
     if "calibrated_on" in bundle.manifest and "balanced" in bundle.operating_points:
         kept = bundle.operating_points["balanced"].thresholds
-    points = operating_points(proba, y_true, args, about, judged_mask(examples), kept)
+    points = operating_points(fitted.proba, fitted.y_true, args, about, judged_mask(examples), kept)
     if args.default_point not in points:
         raise VocError(f"no operating point '{args.default_point}'; there are {', '.join(points)}")
     manifest = {
         **bundle.manifest,
         "version": args.version,
         "created_at": about["at"],
-        "calibration": fitted.to_dict(),
-        "calibrated_on": about,
+        "calibration": fitted.calibration.to_dict(),
+        "calibrated_on": calibrated_on,
         "operating_points": points,
         "default_operating_point": args.default_point,
     }
     write_bundle(bundle.folder, target, manifest)
     print(
-        json.dumps({"temperature": fitted.temperature, "window_penalty": fitted.window_penalty}),
+        json.dumps(
+            {
+                "temperature": fitted.calibration.temperature,
+                "window_penalty": fitted.calibration.window_penalty,
+                "ece_out_of_fold": fitted.error,
+            }
+        ),
         file=sys.stderr,
     )
     return target

@@ -30,6 +30,7 @@ from training.data import development_sets
 from training.from_bundle import architecture_of, empty_encoder
 from training.labels_in import read_labels
 from training.model import N_SENTIMENTS, VocModel, load_encoder
+from training.rowwise import scale_by_token
 from training.settings import find_data_folder
 from voc.classify.bundle import BINARY_LABELS, SCHEMA, file_digest
 from voc.classify.calibration import Calibration
@@ -92,6 +93,7 @@ def quantise(source: Path, target: Path, *, n_heads: int, dim: int) -> None:
         nodes_to_exclude=heads,  # a thousandth of the work, and what everything is read from
         extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
     )  # fmt: skip
+    scale_by_token(target)
     onnx.checker.check_model(str(target))
 
 

@@ -6,7 +6,7 @@
 The first trains an encoder on the data folder's sets. The second goes on from the live bundle with
 own labels alone and needs neither the data folder nor any other weights. Any setting can be
 overridden: `--set epochs=1 --set seed=3`. A run that was stopped goes on where it was with
-`--resume`. Progress goes to stderr; the run folder gets `model.pt`, `run.json`.
+`--resume`; `--mlflow` tracks it. Progress goes to stderr; the run folder gets `model.pt`, `run.json`.
 """
 
 import argparse
@@ -16,16 +16,17 @@ import math
 import random
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from training import data as sets
+from training.behaviours import SOURCE as BEHAVIOURS
+from training.behaviours import make_behaviours
+from training.corpus import Corpus, epoch_batches, inputs_of, prepare
 from training.from_bundle import architecture_of, find_bundle, read_model
 from training.labels_in import (
     mask_empty_signals,
@@ -35,25 +36,13 @@ from training.labels_in import (
     warnings_of,
 )
 from training.model import N_SENTIMENTS, VocModel, load_encoder
+from training.precision import fastest_precision
 from training.progress import Progress
 from training.seen import write_seen
 from training.settings import Settings, data_folder, find_data_folder, read_settings
+from training.tracking import DEFAULT_URI, track
 from training.validate import figures, validate
 from voc.errors import InputError, VocError
-
-
-@dataclasses.dataclass(slots=True)
-class Corpus:
-    """Examples with their tokens and the states after the frozen layers, laid end to end."""
-
-    examples: list[sets.Example]
-    tokens: list[list[int]]
-    offsets: np.ndarray  # (n_texts + 1,), in tokens
-    states: Tensor  # (n_tokens, dim), float16
-    sentiment: Tensor
-    labels: Tensor  # (n_texts, 1 + n_signals): frustration, then signals; UNKNOWN masks
-    weight: Tensor
-    teacher: Tensor  # (n_texts, dim) embeddings of the untouched encoder; zero where not asked for
 
 
 def gather_examples(settings: Settings, folder: Path) -> list[sets.Example]:
@@ -64,6 +53,9 @@ def gather_examples(settings: Settings, folder: Path) -> list[sets.Example]:
     rng = random.Random(settings.seed)
     examples: list[sets.Example] = []
     for source in settings.sentiment:
+        if source["set"] == BEHAVIOURS:
+            examples += make_behaviours(source["cap"], seed=settings.seed, weight=source.get("weight", 1.0))
+            continue
         found = sets.without(
             sets.read_sentiment(
                 folder, source["set"], splits=tuple(source["splits"]), weight=source.get("weight", 1.0)
@@ -111,90 +103,9 @@ def gather_own(settings: Settings, folder: Path | None) -> tuple[list[sets.Examp
     return [dataclasses.replace(e, weight=settings.judged_weight) for e in fit], held_out
 
 
-def prepare(
-    model: VocModel, tokenizer: Tokenizer, examples: list[sets.Example], settings: Settings
-) -> Corpus:
-    """Tokenise, and run the frozen layers once for good: later epochs only pay for the rest."""
-    tokens = [e.ids for e in tokenizer.encode_batch([e.text for e in examples])]
-    offsets = np.concatenate([[0], np.cumsum([len(t) for t in tokens])])
-    states = torch.empty((int(offsets[-1]), model.dim), dtype=torch.float16)
-    teacher = torch.zeros((len(examples), model.dim))
-    wants_teacher = [
-        e.frustration != sets.UNKNOWN or i % settings.teacher_every == 0 for i, e in enumerate(examples)
-    ]
-    progress = Progress("frozen layers", total=int(offsets[-1]), unit="tokens")
-    model.eval()
-    with torch.inference_mode():
-        for batch in pack(np.argsort([len(t) for t in tokens]).tolist(), tokens, 4096):
-            ids, mask = pad([tokens[i] for i in batch])
-            lower = model.lower(ids, mask)
-            for row, i in enumerate(batch):
-                states[offsets[i] : offsets[i + 1]] = lower[row, : len(tokens[i])].half()
-            rows = [row for row, i in enumerate(batch) if wants_teacher[i]]
-            if rows and settings.embedding_weight > 0:
-                top = model._layers(lower[rows], mask[rows], model.frozen, len(model.encoder.encoder.layer))
-                weight = mask[rows].unsqueeze(-1)
-                mean = (top * weight).sum(1) / weight.sum(1)
-                if settings.init_bundle:  # stored embeddings must stay comparable with the bundle's own
-                    mean = model.to_embedding(mean)
-                teacher[[batch[r] for r in rows]] = nn.functional.normalize(mean, dim=-1)
-            progress.advance(sum(len(tokens[i]) for i in batch))
-    progress.close()
-    labels = torch.tensor([[e.frustration, *e.signals] for e in examples], dtype=torch.float32)
-    return Corpus(
-        examples, tokens, offsets, states,
-        torch.tensor([e.sentiment for e in examples]), labels,
-        torch.tensor([e.weight for e in examples]), teacher,
-    )  # fmt: skip
-
-
-def pad(tokens: list[list[int]]) -> tuple[Tensor, Tensor]:
-    """Token lists to (ids, mask), each (texts, longest)."""
-    longest = max(len(t) for t in tokens)
-    ids = torch.zeros((len(tokens), longest), dtype=torch.long)
-    mask = torch.zeros((len(tokens), longest), dtype=torch.long)
-    for row, text in enumerate(tokens):
-        ids[row, : len(text)] = torch.tensor(text)
-        mask[row, : len(text)] = 1
-    return ids, mask
-
-
-def pack(order: list[int], tokens: list[list[int]], budget: int) -> Iterator[list[int]]:
-    """Cut `order` into batches of at most `budget` padded tokens."""
-    batch: list[int] = []
-    longest = 0
-    for i in order:
-        longest_then = max(longest, len(tokens[i]))
-        if batch and longest_then * (len(batch) + 1) > budget:
-            yield batch
-            batch, longest_then = [], len(tokens[i])
-        batch.append(i)
-        longest = longest_then
-    if batch:
-        yield batch
-
-
-def epoch_batches(corpus: Corpus, settings: Settings, epoch: int) -> list[list[int]]:
-    """Shuffled batches of texts of like length; the same for the same seed and epoch."""
-    rng = random.Random(settings.seed * 1000 + epoch)
-    order = list(range(len(corpus.examples)))
-    rng.shuffle(order)
-    batches: list[list[int]] = []
-    for start in range(0, len(order), 4096):
-        chunk = sorted(order[start : start + 4096], key=lambda i: len(corpus.tokens[i]))
-        batches += list(pack(chunk, corpus.tokens, settings.token_budget))
-    rng.shuffle(batches)
-    return batches
-
-
 def loss_of(model: VocModel, corpus: Corpus, batch: list[int], settings: Settings) -> Tensor:
     """Weighted mean of the heads' losses over what was judged, plus the pull of the embedding."""
-    lengths = [len(corpus.tokens[i]) for i in batch]
-    states = torch.zeros((len(batch), max(lengths), model.dim))
-    mask = torch.zeros((len(batch), max(lengths)), dtype=torch.long)
-    for row, i in enumerate(batch):
-        states[row, : lengths[row]] = corpus.states[corpus.offsets[i] : corpus.offsets[i + 1]].float()
-        mask[row, : lengths[row]] = 1
+    states, mask = inputs_of(corpus, batch, model)
     if settings.token_dropout > 0:  # a text must be readable without any one word
         keep = torch.rand(mask.shape) >= settings.token_dropout
         keep[:, 0] = True
@@ -236,7 +147,7 @@ def train(
         {"params": [p for p in trainable if id(p) not in heads], "lr": settings.lr},
         {"params": [p for p in trainable if id(p) in heads], "lr": settings.head_lr},
     ]
-    optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, foreach=True)
+    optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
     plan = [batch for epoch in range(settings.epochs) for batch in epoch_batches(corpus, settings, epoch)]
     warmup = max(1, int(0.06 * len(plan)))
     scheduler = torch.optim.lr_scheduler.LambdaLR(
@@ -305,9 +216,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder of this run")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument(
+        "--mlflow", nargs="?", const=DEFAULT_URI, metavar="URI", help=f"track the run ({DEFAULT_URI})"
+    )
     args = parser.parse_args()
     try:
         report = run(read_settings(args.config, args.set), args.output, resume=args.resume)
+        if args.mlflow:
+            track(args.mlflow, args.output, json.loads((args.output / "run.json").read_text()))
     except VocError as error:
         sys.exit(f"finetune: {error}")
     print(json.dumps(report, indent=1))
@@ -327,8 +243,14 @@ def start_model(settings: Settings) -> tuple[VocModel, Tokenizer, dict[str, Any]
         tokenizer, about = build_tokenizer(encoder_path, settings.max_tokens), {}
     if settings.init:
         model.load_state_dict(torch.load(Path(settings.init) / "model.pt", weights_only=True))
+    precision = fastest_precision() if settings.precision == "auto" else settings.precision
+    model.use(precision=precision, dropout=settings.dropout)
     tokenizer.enable_truncation(settings.max_tokens)
-    return model, tokenizer, {**about, "architecture": architecture_of(model.encoder.config)}
+    return (
+        model,
+        tokenizer,
+        {**about, "precision": precision, "architecture": architecture_of(model.encoder.config)},
+    )
 
 
 def run(settings: Settings, output: Path, *, resume: bool) -> dict[str, Any]:
@@ -367,7 +289,13 @@ def run(settings: Settings, output: Path, *, resume: bool) -> dict[str, Any]:
     record = {
         "settings": dataclasses.asdict(settings),
         **about,
-        "data": {"counts": counts, "sha256": sets.fingerprint(examples)},
+        "data": {
+            "counts": counts,
+            "positives": {
+                name: sum(e.signals[j] == 1 for e in examples) for j, name in enumerate(sets.SIGNAL_NAMES)
+            },
+            "sha256": sets.fingerprint(examples),
+        },
         "history": history,
         "development": report,
         "seconds": round(time.monotonic() - started),

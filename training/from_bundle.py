@@ -134,7 +134,7 @@ def _parameters(node: Any, module: str, held: list[str]) -> list[tuple[str, str 
         return node.input[i] if len(node.input) > i and node.input[i] in held else None
 
     kind = node.op_type
-    if kind in ("MatMul", "MatMulInteger"):
+    if kind in ("MatMul", "MatMulInteger", "MatMulIntegerToFloat"):
         return [(f"{module}.weight", at(1), True)]
     if kind == "Gemm":
         turned = any(a.name == "transB" and a.i for a in node.attribute)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 from transformers.utils import logging as transformers_logging
 
-from voc.errors import BundleError
+from voc.errors import BundleError, InputError
 from voc.taxonomy import SENTIMENTS, SIGNALS
 
 LABELS: tuple[str, ...] = (*SENTIMENTS, "frustration", *SIGNALS)
@@ -55,6 +55,7 @@ class VocModel(nn.Module):
         self.encoder = encoder
         self.dim: int = encoder.config.hidden_size
         self.frozen = frozen
+        self.precision = "fp32"
         self.pool = LabelPool(self.dim, len(LABELS))
         self.to_embedding = nn.Linear(self.dim, self.dim)
         nn.init.eye_(self.to_embedding.weight)
@@ -62,6 +63,29 @@ class VocModel(nn.Module):
         if frozen:
             for part in (encoder.embeddings, *encoder.encoder.layer[:frozen]):
                 part.requires_grad_(False)
+
+    def use(self, *, precision: str, dropout: float = 0.0) -> None:
+        """How to train: products in "fp32" or "bf16" (sums and heads stay fp32), and dropout in [0, 1).
+
+        Raises
+        ------
+        InputError
+            The precision is neither.
+        """
+        if precision not in ("fp32", "bf16"):
+            raise InputError(
+                f"'{precision}' is no precision", field="precision", remedy="use fp32, bf16 or auto"
+            )
+        self.precision = precision
+        for layer in self.encoder.encoder.layer[self.frozen :]:
+            layer.attention.output.dropout.p = layer.output.dropout.p = dropout
+
+    def embed(self, states: Tensor, mask: Tensor, *, projected: bool) -> Tensor:
+        """Unit embeddings (texts, dim) from states after the frozen layers; without `to_embedding` if not
+        `projected`."""
+        states = self._layers(states, mask, self.frozen, len(self.encoder.encoder.layer))
+        mean = _mean(states, mask)
+        return nn.functional.normalize(self.to_embedding(mean) if projected else mean, dim=-1)
 
     def lower(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """States after the frozen layers: the same at every epoch, so they can be kept."""
@@ -79,17 +103,21 @@ class VocModel(nn.Module):
     def _layers(self, states: Tensor, mask: Tensor, start: int, end: int) -> Tensor:
         # -1e4 rather than -inf: int8 and fp16 graphs stay finite.
         extended = (1.0 - mask[:, None, None, :].to(states.dtype)) * -1e4
-        for layer in self.encoder.encoder.layer[start:end]:
-            out = layer(states, attention_mask=extended)
-            states = out[0] if isinstance(out, tuple) else out
-        return states
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.precision == "bf16"):
+            for layer in self.encoder.encoder.layer[start:end]:
+                out = layer(states, attention_mask=extended)
+                states = out[0] if isinstance(out, tuple) else out
+        return states.float()
 
     def _heads(self, states: Tensor, mask: Tensor) -> Outputs:
         logits, evidence = self.pool(states, mask)
-        weight = mask.unsqueeze(-1).to(states.dtype)
-        mean = (states * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
-        embedding = nn.functional.normalize(self.to_embedding(mean), dim=-1)
+        embedding = nn.functional.normalize(self.to_embedding(_mean(states, mask)), dim=-1)
         return Outputs(embedding, logits, evidence)
+
+
+def _mean(states: Tensor, mask: Tensor) -> Tensor:
+    weight = mask.unsqueeze(-1).to(states.dtype)
+    return (states * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
 
 
 def load_encoder(source: str | Path) -> Any:

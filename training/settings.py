@@ -37,6 +37,8 @@ class Settings:
     embedding_weight: float = 0.3
     teacher_every: int = 8  # every n-th other text pulls the embedding towards the untouched encoder's
     checkpoint_every: int = 300  # steps
+    precision: str = "fp32"  # or "bf16"; "auto" takes bf16 where the processor is much faster at it
+    dropout: float = 0.0  # after attention and feed-forward of the trained layers
     threads: int = 2
     seed: int = 1
 

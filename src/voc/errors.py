@@ -5,11 +5,13 @@ VocError
 ├── InputError          what came in is wrong: names the file, row, field and remedy
 │   ├── MappingError    a mapping (YAML) is wrong
 │   ├── LogError        an event log is wrong
-│   └── MapError        a process map is wrong
+│   ├── MapError        a process map is wrong
+│   └── ConflictError   right in itself, but not as things stand here
 ├── BundleError         a model bundle is missing, corrupt or does not fit
 ├── CalibrationError    calibration parameters or logits are not usable
 ├── StatisticsError     too little data, or counts that cannot be
 └── StoreError          the database is down, too old or refuses
+    └── NotFoundError   what was asked for is not in the database
 """
 
 
@@ -65,6 +67,10 @@ class MapError(InputError):
     """A process map is not valid."""
 
 
+class ConflictError(InputError):
+    """What came in is right in itself, but does not go with what is here already."""
+
+
 class BundleError(VocError):
     """A model bundle is missing, corrupt or does not fit the taxonomy."""
 
@@ -79,3 +85,7 @@ class StatisticsError(VocError):
 
 class StoreError(VocError):
     """The database is down, too old, or refuses."""
+
+
+class NotFoundError(StoreError):
+    """What was asked for is not in the database."""

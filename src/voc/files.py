@@ -24,7 +24,9 @@ def read_table(path: str, *, required: Sequence[str] = ()) -> pl.DataFrame:
     Raises
     ------
     InputError
-        The file is missing, empty, of no known format, or lacks a column of `required`.
+        The file is empty, of no known format, or lacks a column of `required`.
+    UsageError
+        The file cannot be opened.
     """
     data = _read_bytes(path)
     kind = _sniff(path, data)
@@ -151,9 +153,7 @@ def _read_bytes(path: str) -> bytes:
     try:
         data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except OSError as error:
-        raise InputError(
-            f"cannot be opened ({error.strerror})", file=path, remedy="check the path"
-        ) from error
+        raise UsageError(f"{path}: cannot be opened ({error.strerror}); check the path") from error
     if data[:2] == b"\x1f\x8b":
         try:
             data = gzip.decompress(data)

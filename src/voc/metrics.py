@@ -85,6 +85,28 @@ def wilson_interval(hits: int, n: int, *, z: float = 1.96) -> tuple[float, float
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def mean_interval(
+    total: float, squares: float, n: int, *, bounds: tuple[float, float], z: float = 1.96
+) -> tuple[float, float, float]:
+    """Mean and its normal interval, kept within `bounds`, from the sum and the sum of squares of n >= 1."""
+    mean = total / n
+    variance = max(0.0, squares / n - mean * mean) * n / max(1, n - 1)
+    half = z * float(np.sqrt(variance / n))
+    return mean, max(bounds[0], mean - half), min(bounds[1], mean + half)
+
+
+def net_promoter_score(
+    promoters: int, detractors: int, n: int, *, z: float = 1.96
+) -> tuple[float, float, float]:
+    """NPS in [-100, 100] with its interval: the share of 9 and 10 less that of 0 to 6, in points.
+
+    The interval is the normal one of a difference of two shares of one multinomial sample.
+    """
+    net = (promoters - detractors) / n
+    half = z * float(np.sqrt(max(0.0, (promoters + detractors) / n - net * net) / n))
+    return 100 * net, max(-100.0, 100 * (net - half)), min(100.0, 100 * (net + half))
+
+
 def _counts(y_true: Bools, y_pred: Bools) -> tuple[Ints, Ints, Ints]:
     return (y_true & y_pred).sum(0), (~y_true & y_pred).sum(0), (y_true & ~y_pred).sum(0)
 

@@ -173,6 +173,8 @@ class RootCause:
     bundle: str
     window: tuple[datetime, datetime]
     evidence: tuple[tuple[int, str], ...]  # (feedback id, case id)
+    theme_fit: str | None = None  # the fit whose themes were among the outcomes tested
+    details: Mapping[str, Any] = field(default_factory=dict)  # lag and dose-response, as JSON holds them
 
 
 @dataclass(frozen=True, slots=True)

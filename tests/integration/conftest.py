@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,13 +41,15 @@ def server(server_folder: Path) -> Iterator[embedded.Server]:
 @pytest.fixture
 def empty_store(server: embedded.Server) -> Iterator[Engine]:
     """A database without any table."""
-    yield from _database(server, "template1")
+    with database(server, "template1") as engine:
+        yield engine
 
 
 @pytest.fixture
 def store(server: embedded.Server) -> Iterator[Engine]:
     """A database that is up to date and holds nothing."""
-    yield from _database(server, TEMPLATE)
+    with database(server, TEMPLATE) as engine:
+        yield engine
 
 
 @pytest.fixture
@@ -55,7 +58,9 @@ def store_url(store: Engine) -> str:
     return store.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def _database(server: embedded.Server, template: str) -> Iterator[Engine]:
+@contextmanager
+def database(server: embedded.Server, template: str) -> Iterator[Engine]:
+    """A fresh database, dropped at the end."""
     name = f"test_{uuid.uuid4().hex}"
     _run(server, f"CREATE DATABASE {name} OWNER {embedded.OWNER} TEMPLATE {template} STRATEGY file_copy")
     engine = open_engine(server.url(name))

@@ -152,3 +152,15 @@ def test_the_reference_flows_of_dialogues_import_and_apply(data_dir, tmp_path):
     found = pl.read_csv(tmp_path / "found.csv")
     assert found["process"].n_unique() >= 15
     assert set(found["basis"]) == {"map"}
+
+
+def test_a_step_that_the_map_does_not_know_is_told(files):
+    rows = ROWS + "2,phone call,2026-03-02T13:00:00Z\n"
+    result = run("deviations", "-", "--map", files / "map.yaml", stdin=rows)
+    assert "1 events are of activities that no step lists ('phone call')" in result.stderr
+    assert "phone call" not in result.stdout
+
+
+def test_a_few_cases_are_said_to_be_too_few_to_learn_from():
+    rows = "case_id,activity\n" + "".join(f"{case},{step}\n" for case in range(5) for step in "abc")
+    assert "5 cases are too few to learn what is usual from" in run("deviations", "-", stdin=rows).stderr

@@ -16,6 +16,7 @@ from training.progress import Progress
 from training.seen import key_of, read_seen
 from training.settings import Settings
 from voc.classify.bundle import file_digest, load_bundle
+from voc.classify.model import Model
 from voc.errors import BundleError, InputError
 
 ROWS = made_up_rows()
@@ -186,15 +187,17 @@ def test_calibration_lowers_the_loss_on_new_texts_and_keeps_unknown_labels(finis
     )
     test = calibrate.own_examples(bundle, write_jsonl(tmp_path / "new.jsonl", ROWS[480:]), unseen_only=False)
 
-    fitted, proba, y_true = calibrate.calibrate(bundle, fit)
+    found = calibrate.calibrate(bundle, fit)
 
-    assert proba.shape == y_true.shape == (160, 16)
+    fitted = found.calibration
+    assert found.proba.shape == found.y_true.shape == (160, 16)
     assert (fitted.slope[11], fitted.offset[11]) == (1.0, 0.0)  # privacy: never in these labels
+    assert 0 < found.error["sentiment"] < 0.2
     assert _loss(dataclasses.replace(bundle, calibration=fitted), test) < _loss(bundle, test)
 
 
 def _loss(bundle, examples):
-    model = calibrate.Model(bundle)
+    model = Model(bundle)
     sentiment, _ = model.proba(model.logits([e.text for e in examples]))
     return -np.log(sentiment[np.arange(len(examples)), [e.sentiment for e in examples]]).mean()
 

@@ -73,7 +73,7 @@ def test_slips_are_found_when_a_fifth_of_the_cases_deviate():
         )
     found = {int(case) for case, _ in flagged(log([*clean, *bad]))}
     hits = sum(case >= 600 for case in found)
-    assert hits >= 130  # some slips end in another usual way
+    assert hits >= 110  # a slip that a dozen cases share is taken for a way of its own
     assert len(found) - hits <= 5
 
 
@@ -141,3 +141,12 @@ def test_a_drafted_map_is_valid_reads_back_and_finds_the_slips_it_was_not_drawn_
 def test_too_few_cases_make_no_map():
     with pytest.raises(LogError, match="fewer than 20 would be chance"):
         discover_map(log_of(log(usual(19))).events, "draft")
+
+
+def test_a_case_the_log_does_not_have_is_judged_by_what_it_learned():
+    """A baseline goes on judging cases that come later, whatever they hold."""
+    baseline = learn_baseline(log_of(log(usual(400))).events)
+    assert baseline.check("abcdefg") == []
+    for trace in ("g", "a", "gfedcba", "ax", "xyz"):
+        baseline.check(trace)
+    assert [(one.kind, one.step) for one in baseline.check("abcdxefg")] == [("wrong_order", "x")]

@@ -1,19 +1,23 @@
 """Deviations: each kind on a small named case, and bulk equal to case by case."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from voc.process.baseline import Baseline, learn_baseline
 from voc.process.case_state import CaseState
 from voc.process.deviations import find_case_deviations, find_deviations, to_records
 from voc.process.logs import log_of
 from voc.process.map_files import parse_maps
-from voc.process.maps import END_TO_END, AppliesTo, ProcessMap, Rule, Step
+from voc.process.maps import END_TO_END, AppliesTo, ProcessMap, Rule, Step, Tolerance
 from voc.records import Deviation, Event
+from voc.taxonomy import DEVIATION_KINDS
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 CLAIMS = """
@@ -246,23 +250,63 @@ def sort(deviations):
     return sorted(deviations, key=repr)
 
 
-@settings(max_examples=80, deadline=None)
-@given(events_of_a_case, st.randoms(use_true_random=False))
-def test_a_state_that_grew_out_of_order_and_twice_equals_a_full_computation(rows, random):
-    process_map = variants_of_the_map()[0]
-    events = list(enumerate(event_list(rows)))
-    arrivals = events + random.sample(events, k=len(events) // 2)
-    random.shuffle(arrivals)
-    now = START + timedelta(days=30)
+def strict_map() -> ProcessMap:
+    """A map against which a random case shows every kind of deviation sooner or later."""
+    steps = tuple(replace(step, max_repeats=0) for step in claims().steps)
+    return replace(claims(), steps=steps, max_ping_pong=1, handoff_limit_s=3600.0, tolerance=Tolerance())
 
-    state = CaseState("c", process_map)
+
+def learned() -> Baseline:
+    """What is usual in claims that went as they should, with limits learned from their times."""
+    ways = ("register", "assess", "pay", "close"), ("register", "assess", "reject", "close")
+    events = [
+        replace(event, timestamp=event.timestamp + timedelta(minutes=7 * no % 50) * at)
+        for no in range(60)
+        for at, event in enumerate(case(*ways[no % 2], resources="AABC", case_id=str(no)))
+    ]
+    return learn_baseline(log_of(events).events)
+
+
+def grown(events: list[Event], reference: ProcessMap | Baseline, random: Random, now: datetime):
+    """What a case says in the end whose events came out of order, late and some of them twice."""
+    arrivals = list(enumerate(events))
+    arrivals += random.sample(arrivals, k=len(arrivals) // 2)
+    random.shuffle(arrivals)
+    state = CaseState("c", reference)
     for order, event in arrivals:
         state.add(event, order=order)
         state.deviations(now=now)
+    return state.deviations(now=now)
 
-    assert state.deviations(now=now) == to_records(
-        find_deviations(log_of(event for _, event in events).events, process_map, now=now)
-    )
+
+@settings(max_examples=150, deadline=None)
+@given(
+    events_of_a_case,
+    st.sampled_from([*variants_of_the_map(), strict_map(), learned()]),
+    st.randoms(use_true_random=False),
+)
+def test_a_state_that_grew_out_of_order_and_twice_equals_a_full_computation(rows, reference, random):
+    events, now = event_list(rows), START + timedelta(days=30)
+
+    whole = to_records(find_deviations(log_of(events).events, reference, now=now))
+
+    assert grown(events, reference, random, now) == whole
+
+
+def test_so_it_does_for_each_of_the_seven_kinds():
+    random, now, seen = Random(4), START + timedelta(days=30), Counter()
+    for _ in range(150):
+        events = [
+            Event(
+                "c", random.choice(STEPS), START + timedelta(hours=random.randrange(300)), random.choice("AB")
+            )
+            for _ in range(random.randrange(1, 12))
+        ]
+        whole = to_records(find_deviations(log_of(events).events, strict_map(), now=now))
+        assert grown(events, strict_map(), random, now) == whole
+        seen.update({one.kind for one in whole})
+    assert set(seen) == set(DEVIATION_KINDS)
+    assert min(seen.values()) >= 10
 
 
 def test_a_state_refuses_an_event_of_another_case():

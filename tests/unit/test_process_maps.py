@@ -129,3 +129,31 @@ def maps(draw):
 @given(maps())
 def test_a_written_map_is_read_back_as_it_was(process_map):
     assert parse_maps(write_map(process_map, {process_map.steps[0].name: "a note"})) == [process_map]
+
+
+def test_raci_names_who_is_accountable_and_survives_writing():
+    text = (
+        "name: m\nsteps:\n"
+        "  - {name: a, raci: {responsible: [Clerks, Temps], accountable: Ann, informed: Legal}}\n"
+        "  - {name: b, owner: Bob, raci: {consulted: [Legal]}}\n"
+        "  - {name: c, raci: {responsible: Clerks}}\n"
+    )
+    (one,) = parse_maps(text)
+    a, b, c = one.steps
+    assert (a.owner, a.responsible, a.informed) == ("Ann", ("Clerks", "Temps"), ("Legal",))
+    assert (b.owner, b.consulted) == ("Bob", ("Legal",))
+    assert c.owner is None  # who does the work does not answer for it: a gap
+    assert parse_maps(write_map(one)) == [one]
+
+
+@pytest.mark.parametrize(
+    ("step", "match"),
+    [
+        ("{name: a, raci: {accountable: [Ann, Bob]}}", "several accountable"),
+        ("{name: a, owner: Ann, raci: {accountable: Bob}}", "another than 'owner'"),
+        ("{name: a, raci: {boss: Ann}}", "'boss'"),
+    ],
+)
+def test_raci_that_cannot_be_is_refused(step, match):
+    with pytest.raises(MapError, match=match):
+        parse_maps(f"name: m\nsteps: [{step}]\n")

@@ -5,12 +5,8 @@ import argparse
 import numpy as np
 import pytest
 
-from training.calibrate import (
-    balanced_threshold,
-    fit_binary,
-    fit_sentiment,
-    operating_points,
-)
+from training.calibrate import operating_points
+from training.fits import balanced_threshold, fit_binary, fit_sentiment
 from voc.classify.bundle import BINARY_LABELS
 
 RNG = np.random.default_rng(5)

@@ -56,21 +56,37 @@ class Engine:
         embedding: Floats | None = None
         evidence: list[Floats] = [np.empty((0, 0), dtype=np.float32)] * n
         for batch in pack_windows(windows, token_budget=self.token_budget):
-            longest = len(windows[batch[-1]].ids)
-            ids = np.zeros((len(batch), longest), dtype=np.int64)
-            mask = np.zeros((len(batch), longest), dtype=np.int64)
-            for row, i in enumerate(batch):
-                ids[row, : len(windows[i].ids)] = windows[i].ids
-                mask[row, : len(windows[i].ids)] = 1
-            out = self._session.run(list(OUTPUTS), {"input_ids": ids, "attention_mask": mask})
+            out = self.run_batch([windows[i] for i in batch])
             if binary is None or embedding is None:
-                embedding = np.empty((n, out[0].shape[1]), dtype=np.float32)
-                binary = np.empty((n, 1 + out[3].shape[1]), dtype=np.float32)
-            embedding[batch], sentiment[batch] = out[0], out[1]
-            binary[batch, 0], binary[batch, 1:] = out[2], out[3]
+                embedding = np.empty((n, out.embedding.shape[1]), dtype=np.float32)
+                binary = np.empty((n, out.binary.shape[1]), dtype=np.float32)
+            embedding[batch], sentiment[batch], binary[batch] = out.embedding, out.sentiment, out.binary
             for row, i in enumerate(batch):
-                evidence[i] = out[4][row, : len(windows[i].ids)]
+                evidence[i] = out.evidence[row]
         if binary is None or embedding is None:
             empty: Floats = np.empty((0, 0), dtype=np.float32)
             return Logits(sentiment, empty, empty, [])
         return Logits(sentiment, binary, embedding, evidence)
+
+    def run_batch(self, windows: Sequence[Window]) -> Logits:
+        """Score one window or more in one call of the graph, padded to the longest of them."""
+        longest = max(len(window.ids) for window in windows)
+        ids = np.zeros((len(windows), longest), dtype=np.int64)
+        mask = np.zeros((len(windows), longest), dtype=np.int64)
+        for row, window in enumerate(windows):
+            ids[row, : len(window.ids)] = window.ids
+            mask[row, : len(window.ids)] = 1
+        out = self._session.run(list(OUTPUTS), {"input_ids": ids, "attention_mask": mask})
+        binary = np.concatenate([out[2][:, None], out[3]], axis=1)
+        evidence = [out[4][row, : len(window.ids)] for row, window in enumerate(windows)]
+        return Logits(out[1], binary, out[0], evidence)
+
+
+def concatenate(parts: Sequence[Logits]) -> Logits:
+    """Logits of several runs as one, in their order."""
+    return Logits(
+        np.concatenate([part.sentiment for part in parts]),
+        np.concatenate([part.binary for part in parts]),
+        np.concatenate([part.embedding for part in parts]),
+        [share for part in parts for share in part.evidence],
+    )

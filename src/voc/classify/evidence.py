@@ -1,6 +1,7 @@
 """Which words speak for a label: spans of characters from the tokens' shares in the logit."""
 
 from collections.abc import Sequence
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,11 +72,12 @@ def _heaviest_run(weights: NDArray[np.float64]) -> tuple[int, int, float]:
     level = max(0.0, float(finite.mean())) if finite.size else 0.0
     best, best_start, best_end = -np.inf, 0, 0
     current, start = 0.0, 0
-    for i, weight in enumerate(weights):
+    # As a list: walking over an array makes an object a number, and took a tenth of all scoring.
+    for i, weight in enumerate(weights.tolist()):
         current += weight - level
         if current > best:
             best, best_start, best_end = current, start, i
-        if current <= 0 or not np.isfinite(current):
+        if current <= 0 or not isfinite(current):
             current, start = 0.0, i + 1
-    gain = float(weights[best_start : best_end + 1].sum()) if np.isfinite(best) else 0.0
+    gain = float(weights[best_start : best_end + 1].sum()) if isfinite(best) else 0.0
     return best_start, best_end, gain

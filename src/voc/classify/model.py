@@ -51,27 +51,18 @@ class Model:
             raise BundleError(f"{bundle.folder}: tokenizer.json cannot be read; export again") from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._engine = Engine(bundle.folder / "model.onnx", threads=threads, token_budget=token_budget)
+        self.engine = Engine(bundle.folder / "model.onnx", threads=threads, token_budget=token_budget)
 
     def logits(self, texts: Sequence[str], *, max_tokens: int | None = None) -> TextLogits:
         """Logits of one text or more, in order; `max_tokens` cuts windows smaller than the bundle's."""
+        windows = self.windows(texts, max_tokens=max_tokens)
+        return by_text(windows, self.engine.run(windows), len(texts))
+
+    def windows(self, texts: Sequence[str], *, max_tokens: int | None = None) -> list[Window]:
+        """The texts cut into windows, in order; what `engine.run` takes."""
         size = max_tokens or self.bundle.max_tokens
         overlap = min(self.bundle.overlap, size // 4)
-        windows = make_windows(self._tokenizer, texts, max_tokens=size, overlap=overlap)
-        by_window = self._engine.run(windows)
-        sentiment, binary, n_windows, spoke = aggregate(
-            windows, by_window.sentiment, by_window.binary, len(texts)
-        )
-        first = np.concatenate([[0], np.cumsum(n_windows)[:-1]])
-        return TextLogits(
-            sentiment.astype(np.float64),
-            binary.astype(np.float64),
-            n_windows,
-            first,
-            spoke,
-            windows,
-            by_window,
-        )
+        return make_windows(self._tokenizer, texts, max_tokens=size, overlap=overlap)
 
     def proba(self, logits: TextLogits) -> tuple[Floats, Floats]:
         """Calibrated probabilities: sentiment (n_texts, 3), frustration and signals (n_texts, 16)."""
@@ -80,3 +71,18 @@ class Model:
             sentiment_proba(logits.sentiment, calibration),
             binary_proba(logits.binary, logits.n_windows, calibration),
         )
+
+
+def by_text(windows: list[Window], by_window: Logits, n_texts: int) -> TextLogits:
+    """The windows' logits, in their order, gathered to one row a text."""
+    sentiment, binary, n_windows, spoke = aggregate(windows, by_window.sentiment, by_window.binary, n_texts)
+    first = np.concatenate([[0], np.cumsum(n_windows)[:-1]])
+    return TextLogits(
+        sentiment.astype(np.float64),
+        binary.astype(np.float64),
+        n_windows,
+        first,
+        spoke,
+        windows,
+        by_window,
+    )

@@ -9,7 +9,7 @@ import typer
 
 from voc.files import read_table, write_json_lines
 from voc.records import Association
-from voc.rootcause.association import MIN_EXPOSED, associate
+from voc.rootcause.association import MIN_EXPOSED, STRATA, associate
 
 FIELDS = (
     "outcome",
@@ -87,7 +87,7 @@ def associate_command(
         read_table(outcomes, required=["case_id", "outcome"]),
         read_table(deviations, required=["case_id", "kind", "step"]),
         fdr=fdr,
-        strata=None if strata is None else [name.strip() for name in strata.split(",") if name.strip()],
+        strata=_columns(strata),
         min_exposed=min_exposed,
         by_period=period,
     )
@@ -102,6 +102,12 @@ def associate_command(
         file=sys.stderr,
     )
     write_json_lines((to_json(row) for row in run.rows), output)
+
+
+def _columns(strata: str | None) -> list[str] | None:
+    """The columns named; None, those present of the usual three, also where just these are named."""
+    names = [name.strip() for name in strata.split(",") if name.strip()] if strata is not None else None
+    return None if names == list(STRATA) else names
 
 
 def to_json(row: Association) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import io
 import json
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +15,10 @@ import typer
 from voc.errors import UsageError
 from voc.files import open_output
 from voc.process.deviations import find_deviations
+from voc.process.discover import MIN_CASES
 from voc.process.logs import EventLog, read_log
 from voc.process.map_files import read_maps
+from voc.process.maps import ProcessMap
 from voc.taxonomy import DEVIATION_KINDS
 
 COLUMNS = ("case_id", "kind", "step", "from_step", "timestamp", "magnitude_s", "event_index")
@@ -65,6 +68,7 @@ def deviations(
     found = find_deviations(read.events, maps, now=as_of)
     _write(found.select(COLUMNS + DETAILS if details else COLUMNS), output, as_json=as_json)
     _tell(found, read, time.perf_counter() - started)
+    _warn(read, maps)
 
 
 def must_exist(path: str, what: str) -> None:
@@ -128,3 +132,30 @@ def _tell(found: pl.DataFrame, read: EventLog, took_s: float) -> None:
         )
     if not read.has_times:
         print("voc deviations: the log has no times; only the order of steps was checked", file=sys.stderr)
+
+
+def _warn(read: EventLog, maps: Sequence[ProcessMap] | None) -> None:
+    """Say what makes the findings less than they seem: too few cases to learn from, steps no map knows."""
+    if maps is None:
+        if read.n_cases < MIN_CASES:
+            print(
+                f"voc deviations: {read.n_cases} cases are too few to learn what is usual from (under "
+                f"{MIN_CASES}); take these as hints, or give a map",
+                file=sys.stderr,
+            )
+        return
+    known = {name for one in maps for name in (*one.step_of(), *one.ignore)}
+    unknown = (
+        read.events.filter(~pl.col("activity").is_in(list(known)))
+        .group_by("activity")
+        .len("n")
+        .sort("n", "activity", descending=[True, False])
+    )
+    if unknown.height:
+        names = ", ".join(f"'{name}'" for name in unknown["activity"].head(5))
+        more = f" and {unknown.height - 5} more" if unknown.height > 5 else ""
+        print(
+            f"voc deviations: {unknown['n'].sum()} events are of activities that no step lists ({names}{more}); "
+            "add them to the map, or set 'unlisted: deviation' to have them reported",
+            file=sys.stderr,
+        )

@@ -4,7 +4,21 @@ import sys
 
 import typer
 
-from voc.cli import associate, db, ingest, process, rescore, root_causes, run, score, spikes, themes
+from voc.cli import (
+    associate,
+    changes,
+    db,
+    effort,
+    ingest,
+    pilot,
+    process,
+    rescore,
+    root_causes,
+    run,
+    score,
+    spikes,
+    themes,
+)
 from voc.errors import UsageError, VocError
 
 app = typer.Typer(
@@ -22,7 +36,21 @@ def voc() -> None:
     """Voice of the customer: every complaint, traced to the process step that causes it."""
 
 
-for group in (score, ingest, run, root_causes, rescore, process, associate, spikes, themes, db):
+for group in (
+    score,
+    ingest,
+    run,
+    root_causes,
+    rescore,
+    process,
+    associate,
+    spikes,
+    themes,
+    changes,
+    pilot,
+    effort,
+    db,
+):
     group.register(app)
 
 

@@ -49,7 +49,7 @@ def check(
         )
         if unowned:
             more = f" and {len(unowned) - 5} more" if len(unowned) > 5 else ""
-            print(f"voc process: no owner for {', '.join(unowned[:5])}{more}", file=sys.stderr)
+            print(f"voc process: nobody is accountable for {', '.join(unowned[:5])}{more}", file=sys.stderr)
 
 
 def discover(

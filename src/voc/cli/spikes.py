@@ -3,9 +3,11 @@
 import math
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import polars as pl
 import typer
 
 from voc.errors import InputError
@@ -13,6 +15,8 @@ from voc.files import read_table, write_json_lines
 from voc.records import Change
 from voc.rootcause.change_files import read_changes
 from voc.rootcause.changes import MAX_LAG_H, candidates
+from voc.rootcause.exposure import measure_exposure
+from voc.rootcause.externals import as_spans, external_windows
 from voc.rootcause.series import DAY_S, build_series
 from voc.rootcause.spikes import Scanned, Spike, find_spikes
 
@@ -40,6 +44,13 @@ def spikes_command(
             help="Leave windows of external changes (say, a network outage) out of baselines and spikes.",
         ),
     ] = True,
+    exposure: Annotated[
+        bool,
+        typer.Option(
+            "--exposure",
+            help="Also compare those who had a change (its segment, region, channel, version) with the others.",
+        ),
+    ] = False,
     output: Annotated[str | None, typer.Option(help="Where to write; stdout if not given.")] = None,
 ) -> None:
     """Find when far more was said than usual, and which changes came shortly before.
@@ -66,12 +77,12 @@ def spikes_command(
     series = build_series(table, theme=theme, file=feedback)
     outside = [c for c in known if c.external] if external else []
     inside = [c for c in known if c not in outside]
-    scanned = find_spikes(series, external=[_window(c) for c in outside])
+    scanned = find_spikes(series, external=as_spans(external_windows(outside)))
     n_spikes = sum(len(s.spikes) for s in scanned)
     left_out = f"; {len(outside)} external windows left out" if outside else ""
     print(f"voc spikes: {len(series)} series, {n_spikes} spikes{left_out}", file=sys.stderr)
     rows = (
-        to_json(one, spike, inside, max_lag_h=max_lag_h)
+        to_json(one, spike, inside, max_lag_h=max_lag_h, feedback=table if exposure else None)
         for one, spike in sorted(
             ((one, spike) for one in scanned for spike in one.spikes),
             key=lambda x: (x[1].onset_s, x[1].series),
@@ -80,15 +91,16 @@ def spikes_command(
     write_json_lines(rows, output)
 
 
-def _window(change: Change) -> tuple[float, float, str | None]:
-    start = change.started_at.timestamp()
-    # With no end on record, its own day.
-    end = change.ended_at.timestamp() if change.ended_at else start + DAY_S - 1
-    return start, end, change.scope.get("app")
-
-
-def to_json(scanned: Scanned, spike: Spike, changes: list[Change], *, max_lag_h: float) -> Mapping[str, Any]:
-    """The spike as the command writes it."""
+def to_json(
+    scanned: Scanned,
+    spike: Spike,
+    changes: list[Change],
+    *,
+    max_lag_h: float,
+    feedback: pl.DataFrame | None = None,
+) -> Mapping[str, Any]:
+    """The spike as the command writes it; with `feedback`, each candidate with its exposure or null."""
+    by_id = {change.id: change for change in changes}
     end = (scanned.series.first_day + spike.last + 1) * DAY_S
     return {
         "series": spike.series,
@@ -105,10 +117,16 @@ def to_json(scanned: Scanned, spike: Spike, changes: list[Change], *, max_lag_h:
                 "ci_low": _number(c.ci_low),
                 "ci_high": _number(c.ci_high),
                 "p_value": c.p_value,
+                **({} if feedback is None else {"exposure": _exposure(feedback, by_id[c.change_id])}),
             }
             for c in candidates(scanned, spike, changes, max_lag_h=max_lag_h)
         ],
     }
+
+
+def _exposure(feedback: pl.DataFrame, change: Change) -> dict[str, Any] | None:
+    found = measure_exposure(feedback, change)
+    return None if found is None else asdict(found)
 
 
 def _number(value: float) -> float | None:

@@ -29,6 +29,7 @@ class Checked:
     cases: pl.DataFrame
     deviations: pl.DataFrame
     map_ids: list[int]
+    map_version: str  # of what the cases were checked against, as stored
     n_maps: int
     n_left_out: int  # cases that no map is for, or several are
 
@@ -63,7 +64,7 @@ def check_process(engine: Engine, name: str, part: ProcessPart) -> Checked:
     with transaction(engine) as conn:
         map_id = save_map(conn, name, version, text)
         replace_cases(conn, map_id, (Case(**row) for row in cases.iter_rows(named=True)), to_records(found))
-    return Checked(cases, found, [map_id], len(maps), log.n_cases - len(cases))
+    return Checked(cases, found, [map_id], version, len(maps), log.n_cases - len(cases))
 
 
 def _text_of(part: ProcessPart) -> str:

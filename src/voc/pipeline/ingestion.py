@@ -24,6 +24,7 @@ from voc.store.feedback import Inserted, insert_feedback
 from voc.store.imports import Counts as StoredCounts
 from voc.store.imports import finish_import, start_import
 from voc.store.quarantine import REPLAYED, BadRow, list_quarantine, resolve_quarantine, save_quarantine
+from voc.store.rollups import fold_all
 
 BATCH = 10_000
 Progress = Callable[[int, int | None], None]
@@ -64,7 +65,10 @@ def ingest_file(
             mapping=mapping.name,
             mapping_version=mapping.lineage_version,
         )
-        return _store(conn, reading, import_id, mapping, str(path))
+        report = _store(conn, reading, import_id, mapping, str(path))
+    with transaction(engine) as conn:
+        fold_all(conn)
+    return report
 
 
 def _store(

@@ -20,6 +20,9 @@ from voc.pipeline.spec import RunSpec
 from voc.pipeline.spikes import find_spikes_after_changes
 from voc.pipeline.stored_themes import assign_themes
 from voc.pipeline.summary import as_html
+from voc.rootcause.change_files import read_changes
+from voc.rootcause.externals import Window, external_windows
+from voc.store.changes import list_changes, save_changes
 from voc.store.engine import transaction
 from voc.store.scores import read_scored
 
@@ -58,14 +61,22 @@ def run(engine: Engine, scorer: Scorer, spec: RunSpec, *, say: Say, progress: Pr
     }
     if themed is not None:
         result["themes"] = themed.counts()
+    with transaction(engine) as conn:
+        if spec.changes is not None:
+            save_changes(conn, read_changes(str(spec.changes)))
+        changes = list_changes(conn)  # what people said of them counts, and is kept there
+    external = external_windows(changes) if spec.leave_out_external else []
+    result["left_out"] = [_window(one) for one in external]
     if spec.process is not None:
         say(f"checking {spec.process.log.name}")
         checked = check_process(engine, spec.name, spec.process)
         result["deviations"] = checked.counts()
         say("linking and testing")
-        result["associations"] = find_root_causes(engine, scorer.bundle.id, spec, checked, scored, themed)
+        result["associations"] = find_root_causes(
+            engine, scorer.bundle.id, spec, checked, scored, external=external, themed=themed
+        )
     if spec.changes is not None:
-        result["spikes"] = find_spikes_after_changes(engine, spec.changes, scored)
+        result["spikes"] = find_spikes_after_changes(changes, external, scored)
     spec.output.mkdir(parents=True, exist_ok=True)
     report = spec.output / "report.html"
     result["report"] = str(report)
@@ -73,6 +84,11 @@ def run(engine: Engine, scorer: Scorer, spec: RunSpec, *, say: Say, progress: Pr
     report.write_text(as_html(result), encoding="utf-8")
     (spec.output / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return result
+
+
+def _window(one: Window) -> dict[str, str]:
+    return {"change_id": one.change_id, "title": one.title,
+            "start": one.start.isoformat(), "end": one.end.isoformat()}  # fmt: skip
 
 
 def _import_counts(report: ImportReport) -> dict[str, Any]:

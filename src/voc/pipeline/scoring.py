@@ -1,20 +1,34 @@
 """Scores for everything in the store that one bundle has not scored yet."""
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from sqlalchemy import Engine
 
-from voc.classify.scorer import Scorer
+from voc.classify.bundle import Bundle
+from voc.records import Score
 from voc.store.engine import transaction
+from voc.store.rollups import fold_rollups
 from voc.store.scores import fetch_unscored, save_scores
 
 BATCH = 512
 Progress = Callable[[int], None]
 
 
+class TextScorer(Protocol):
+    """What scores texts: `classify.scorer.Scorer`, or a service's place in a queue before one."""
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle that scores."""
+
+    def score(self, texts: Sequence[str]) -> list[Score]:
+        """One score for each text, in order."""
+
+
 def score_stored(
     engine: Engine,
-    scorer: Scorer,
+    scorer: TextScorer,
     *,
     sources: Sequence[str] | None = None,
     progress: Progress | None = None,
@@ -36,6 +50,8 @@ def score_stored(
         scores = scorer.score([item.text for item in batch])
         with transaction(engine) as conn:
             save_scores(conn, scorer.bundle.id, zip((item.id for item in batch), scores, strict=True))
+        with transaction(engine) as conn:
+            fold_rollups(conn)
         last_id = batch[-1].id
         n_scored += len(batch)
         if progress:

@@ -79,6 +79,9 @@ class RunSpec(_Part):
     process: ProcessPart | None = None
     themes: ThemesPart | None = None
     changes: Path | None = None
+    leave_out_external: bool = Field(
+        default=True, description="leave windows of external changes out of every figure"
+    )
     ratings: list[RatingOutcome] = []
     link: LinkPart = LinkPart()
     associate: AssociatePart = AssociatePart()

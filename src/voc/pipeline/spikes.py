@@ -1,29 +1,29 @@
 """Spikes of complaints, and the changes that came before them."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import polars as pl
-from sqlalchemy import Engine
 
 from voc.pipeline.outcomes import UNIT
-from voc.rootcause.change_files import read_changes
+from voc.records import Change
 from voc.rootcause.changes import candidates
+from voc.rootcause.externals import Window, as_spans
 from voc.rootcause.series import DAY_S, build_series
 from voc.rootcause.spikes import find_spikes
-from voc.store.changes import save_changes
-from voc.store.engine import transaction
 
 
-def find_spikes_after_changes(engine: Engine, path: Path, scored: pl.DataFrame) -> list[dict[str, Any]]:
-    """Spikes of each signal in the feedback given, each with its candidate changes; the changes are stored."""
-    changes = read_changes(str(path))
-    with transaction(engine) as conn:
-        save_changes(conn, changes)
+def find_spikes_after_changes(
+    changes: Sequence[Change], external: Sequence[Window], scored: pl.DataFrame
+) -> list[dict[str, Any]]:
+    """Spikes of each signal in the feedback given, each with its candidate changes.
+
+    The windows of `external` are left out of baselines and spikes.
+    """
     feedback = scored.filter(UNIT).select(timestamp="occurred_at", signals="flags")
     found = []
-    for one in find_spikes(build_series(feedback, theme=None)):
+    for one in find_spikes(build_series(feedback, theme=None), external=as_spans(external)):
         for spike in one.spikes:
             ranked = candidates(one, spike, [c for c in changes if not c.external])
             titles = {c.id: c.title for c in changes}

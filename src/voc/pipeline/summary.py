@@ -81,6 +81,10 @@ def _association_lines(result: Mapping[str, Any]) -> list[str]:
             f"(mean {control['mean_reported']:.2f} a run)"
         )
     lines += [f"  note: {note}" for note in test["notes"]]
+    if gaps := test.get("ownership_gaps"):
+        lines.append(f"  nobody owns: {', '.join(gaps)}; name an owner in the process map")
+    if not test.get("computed_again", True):
+        lines.append("  nothing that is tested has changed since the last run: its findings stand")
     return lines
 
 
@@ -142,6 +146,7 @@ def as_html(result: Mapping[str, Any]) -> str:
         parts.append(_html_table((*_HEADER, "odds ratio, log scale"), rows, raw_last=True))
         parts.append("<p class=note>An association within strata, not yet a cause. 'with' and 'without': "
                      "cases with the outcome among cases with and without the deviation.</p>")  # fmt: skip
+        parts += [f"<p>{escape(note)}</p>" for note in test["notes"]]
         if control := test.get("control"):
             parts.append(f"<p>Control: with deviations shuffled among cases, {control['runs']} times, "
                          f"{control['reported']} of {control['tested']:,} tests were reported.</p>")  # fmt: skip

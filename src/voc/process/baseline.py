@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -22,6 +22,9 @@ LEAST_SPREAD = 0.05  # interquartile range of log seconds below which there is n
 TAIL_STRETCH = math.log(0.05 / 0.0005) / math.log(0.25 / 0.05)  # from 5 % left to 0.05 %, exponential
 LEAST_STRETCH = 2.0  # a limit is at least this many times the upper quartile
 NO_LIMIT = 1e9  # seconds, some thirty years: waits so spread out that no limit can be told
+MOST_SLIPS = 0.3  # share of cases with a slip that a log may have and still tell what is usual
+FEWEST_SLIPS = 0.05  # below it the share is too uncertain to go by
+LOOKED_AT = 1000  # sequences to learn the share of slips from
 USUAL_END = 0.05  # share of cases that end with an activity, for it to be an end
 
 
@@ -62,10 +65,25 @@ def learn_baseline(events: pl.DataFrame) -> Baseline:
     needs at least `MIN_WAITS` waits to learn from.
     """
     names = tuple(sorted(events["activity"].unique().to_list()))
-    order = SequenceModel(count_variants(events, names))
+    order = learn_order(count_variants(events, names))
     if events["timestamp"].null_count():
         return Baseline(names, order, ProcessMap(NAME, tuple(Step(name, (name,)) for name in names)))
     return Baseline(names, order, _learn_limits(events, names))
+
+
+def learn_order(variants: Mapping[Trace, int]) -> SequenceModel:
+    """The model of usual sequences, with the share of cases that slip learned from them.
+
+    One step of expectation maximisation from `MOST_SLIPS`: the cases that look like slips if so many
+    have one. Sequences are sampled evenly, frequent ones first.
+    """
+    order = SequenceModel(variants)
+    order.slip_share = MOST_SLIPS
+    every = math.ceil(len(variants) / LOOKED_AT)
+    sample = sorted(variants.items(), key=lambda pair: (-pair[1], pair[0]))[::every]
+    n_slips = every * sum(n for trace, n in sample if explain(trace, order).slips)
+    order.slip_share = min(MOST_SLIPS, max(FEWEST_SLIPS, n_slips / max(1, order.n_cases)))
+    return order
 
 
 def count_variants(events: pl.DataFrame, names: Sequence[str]) -> Counter[Trace]:

@@ -15,7 +15,8 @@ MAP_KEYS = (
     "name version owner applies_to ignore unlisted start end service_level handoff_limit stalled_limit "
     "max_ping_pong tolerance defaults steps rules flow"
 ).split()
-STEP_KEYS = "name activities owner mandatory repeatable max_repeats service_level handoff_limit".split()
+STEP_KEYS = "name activities owner raci mandatory repeatable max_repeats service_level handoff_limit".split()
+RACI_KEYS = "responsible accountable consulted informed".split()
 _DEFAULT_KEYS = [key for key in STEP_KEYS if key not in ("name", "activities")]
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
@@ -169,6 +170,7 @@ class _Reader:
         if name is None:
             raise self.fail(f"entry {at + 1} has no name", "steps", "give each step a name")
         own = {**defaults, **value}
+        raci = self.raci(own)
         repeats = self.count(own, "max_repeats")
         repeatable = self.flag(own, "repeatable")
         if repeatable is False and repeats is None:
@@ -176,12 +178,27 @@ class _Reader:
         return Step(
             name=name,
             activities=tuple(self.names(value, "activities")) or (name,),
-            owner=self.text(own, "owner"),
+            owner=next(iter(raci["accountable"]), None),
             mandatory=self.flag(own, "mandatory") or False,
             max_repeats=repeats,
             service_level_s=self.duration(own, "service_level"),
             handoff_limit_s=self.duration(own, "handoff_limit"),
+            responsible=raci["responsible"],
+            consulted=raci["consulted"],
+            informed=raci["informed"],
         )
+
+    def raci(self, value: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+        """Who does what for a step; `owner` is short for the one who is accountable."""
+        said = value.get("raci") or {}
+        self.known(said, RACI_KEYS, "raci")
+        found = {key: tuple(self.names(said, key)) for key in RACI_KEYS}
+        owner = self.text(value, "owner")
+        if len(found["accountable"]) > 1:
+            raise self.fail("names several accountable", "raci", "name one: who answers for the step")
+        if owner is not None and found["accountable"] not in ((), (owner,)):
+            raise self.fail("names another than 'owner'", "raci", "say once who is accountable")
+        return found | ({"accountable": (owner,)} if owner is not None else {})
 
     def rules(self, value: Any) -> list[Rule]:
         self.known(value, (*UNARY_RULES, *BINARY_RULES), "rules")

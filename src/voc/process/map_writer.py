@@ -64,6 +64,7 @@ def _step(step: Step, note: str | None) -> list[str]:
     pairs = {
         "activities": None if step.activities == (step.name,) else _list(step.activities),
         "owner": None if step.owner is None else _scalar(step.owner),
+        "raci": _raci(step),
         "mandatory": "true" if step.mandatory else None,
         "max_repeats": step.max_repeats,
         "service_level": write_duration(step.service_level_s),
@@ -92,6 +93,13 @@ def _pairs(values: Mapping[str, Any]) -> list[str]:
 
 def _list(names: Iterable[str]) -> str:
     return "[" + ", ".join(_scalar(name) for name in names) + "]"
+
+
+def _raci(step: Step) -> str | None:
+    """Who else has to do with a step; who is accountable is written as its owner."""
+    parts = [f"{key}: {_list(getattr(step, key))}" for key in ("responsible", "consulted", "informed")
+             if getattr(step, key)]  # fmt: skip
+    return "{" + ", ".join(parts) + "}" if parts else None
 
 
 def _scalar(text: str) -> str:

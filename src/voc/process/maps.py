@@ -25,7 +25,8 @@ END_TO_END: Final = "(end to end)"  # the step named by a breach of the whole ca
 class Step:
     """One step of a process: which activities make it up, who owns it, what it must keep to.
 
-    `max_repeats` is how often it may be visited again after other work (None: no limit).
+    `owner` is who is accountable (the A of RACI); `responsible` do the work, `consulted` are asked and
+    `informed` are told. `max_repeats` is how often it may be visited again after other work (None: no limit).
     `service_level_s` is the longest time from the end of the step before it to its own last event;
     `handoff_limit_s` the longest wait for it when work comes from another resource.
     """
@@ -37,6 +38,9 @@ class Step:
     max_repeats: int | None = None
     service_level_s: float | None = None
     handoff_limit_s: float | None = None
+    responsible: tuple[str, ...] = ()
+    consulted: tuple[str, ...] = ()
+    informed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

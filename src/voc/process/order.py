@@ -68,6 +68,7 @@ class _Flow:
         self._closed = True
         self._ways: dict[tuple[int, int], list[Trace]] = {}
         self.usual_log = 0.0
+        self.slip_share = 1.0
 
     def check(self, walk: Walk) -> list[Finding]:
         """What leaves the flow; how often a step comes again in a row is for `max_repeats` to judge."""

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 ORDER = 3  # how many steps back the next one may depend on
+COUNT_BOUND = 1.0  # taken off the root of a count: two standard deviations of the root of a Poisson count
 START, END = -1, -2
 
 Trace = tuple[int, ...]
@@ -17,13 +18,17 @@ class SequenceModel:
     P(trace) = (1 - m) * count / N + m * P_ngram(trace) + truncation, where m = singletons / N is the
     share of cases whose trace is new (Good-Turing), P_ngram is interpolated with Witten-Bell weights
     up to `ORDER` steps back, and truncation is the share of cases that would stop right here because
-    they are not finished. All three are computed without the variant in question (`without`), so that
-    a trace never vouches for itself.
+    they are not finished. All three are computed without the case in question (`view`), so that a
+    trace never vouches for itself, and its count is taken at its lower bound (`COUNT_BOUND`), so that
+    two cases with the same slip do not vouch for one another.
+
+    `slip_share` is the share of cases that are expected to have a slip; see `baseline.learn_order`.
 
     Sources: Good 1953 (unseen mass); Witten and Bell 1991 (smoothing).
     """
 
     def __init__(self, variants: Mapping[Trace, int]) -> None:
+        self.slip_share = 1.0
         self.variants = dict(variants)
         self.n_cases = sum(variants.values())
         self.n_steps = len({step for trace in variants for step in trace})
@@ -66,7 +71,8 @@ class SequenceModel:
 
     def view(self, trace: Trace, *, left_out: bool) -> "View":
         """The model as `trace` should be judged by: without its own cases where `left_out`."""
-        return View(self, trace if left_out else None)
+        # A trace the log does not have has no case to leave out.
+        return View(self, trace if left_out and trace in self.variants else None)
 
     def pair_log(self, left: int, right: int) -> float:
         """log of the share of cases at `left` that go on to `right`; -inf where none does."""
@@ -147,8 +153,10 @@ class View:
         model = self.model
         ngram = sum(self.step_logs(trace)) if ngram is None else ngram
         share = model.share_new * math.exp(ngram)
-        # One case of the trace is the one that asks; the others are evidence that it is usual.
-        n = model.variants.get(trace, 0) - (trace == self._left_out)
+        n = float(model.variants.get(trace, 0))
+        if trace == self._left_out:
+            # One of its cases is the one that asks; the others are evidence, but for their chance.
+            n = max(0.0, math.sqrt(max(0.0, n - 1)) - COUNT_BOUND) ** 2
         if n > 0:
             share += (1 - model.share_new) * n / model.n_cases
         if trace == self._left_out:

@@ -1,9 +1,9 @@
 """Explain an unusual trace as a usual one with a slip: steps skipped, added, repeated or moved.
 
 A noisy channel, as in spelling correction: the trace seen, T, is taken for a slip of another, U, when
-P(U) * P(slip from U to T) > P(T). P(slip) is one over the number of slips of that kind that U allows,
-that is, the chance of this very slip were every case to have one. So a trace counts as usual in its
-own right only where it is seen more often than slips could ever bring about. Source of the idea:
+P(U) * P(slip from U to T) > P(T). P(slip) is the share of cases that slip, over the number of slips of
+that kind that U allows: the chance of this very one. So a trace counts as usual in its own right only
+where it is seen more often than slips would bring about. Source of the idea:
 Kernighan, Church and Gale 1990; of the kinds of slip: Nolle et al. 2019 (BINet).
 """
 
@@ -95,6 +95,7 @@ class Model(Protocol):
 
     n_steps: int
     usual_log: float  # no trace has a higher log share
+    slip_share: float  # of cases, in (0, 1]; 1 where every departure counts
 
     def view(self, trace: Trace, *, left_out: bool) -> View:
         """The model, without the cases of `trace` where `left_out`."""
@@ -108,7 +109,7 @@ class Model(Protocol):
 
 def explain(trace: Trace, model: Model) -> Explanation:
     """The slips that best explain `trace`, likeliest first; none where it is usual as it is."""
-    current, places, spent = trace, tuple(range(len(trace))), 0.0
+    current, places, spent = trace, tuple(range(len(trace))), math.log(model.slip_share)
     view = model.view(trace, left_out=True)
     best = view.log_share(trace) if trace else 0.0
     slips: list[Slip] = []

@@ -9,10 +9,12 @@ from voc.files import read_table
 from voc.records import Change
 from voc.rootcause.times import to_utc
 
+SCOPE = ("app", "segment", "region", "channel", "version")
+
 
 def read_changes(path: str) -> list[Change]:
-    """Changes of a file (CSV, JSON Lines or Parquet) with id, timestamp, title and, where known, app,
-    ended_at, kind, external.
+    """Changes of a file (CSV, JSON Lines or Parquet) with id, timestamp, title and, where known, ended_at,
+    kind, external, and who had the change: any of the columns of `SCOPE`.
 
     Raises
     ------
@@ -33,7 +35,6 @@ def read_changes(path: str) -> list[Change]:
             raise InputError(
                 "is before the change's timestamp", file=path, row=i + 1, field="ended_at", remedy="swap them"
             )
-        app = row.get("app")
         found.append(
             Change(
                 id=row["id"],
@@ -41,7 +42,7 @@ def read_changes(path: str) -> list[Change]:
                 started_at=started[i],
                 ended_at=ended[i],
                 kind=row.get("kind") or "deployment",
-                scope={"app": str(app).strip()} if app else {},
+                scope={key: str(row[key]).strip() for key in SCOPE if row.get(key) not in (None, "")},
                 external=str(row.get("external") or "").strip().lower() in ("true", "1", "yes"),
             )
         )

@@ -44,7 +44,7 @@ def candidates(
     lag: of several changes before one rise, the last is the likeliest.
     """
     found: list[Candidate] = []
-    related = [c for c in changes if _same_app(c, scanned)]
+    related = [c for c in changes if _concerns(c, scanned)]
     for change in related:
         at = change.started_at.timestamp()
         lag_h = (spike.onset_s - at) / 3600
@@ -56,9 +56,11 @@ def candidates(
     return sorted(found, key=lambda c: (c.lag_h, c.p_value, c.change_id))
 
 
-def _same_app(change: Change, scanned: Scanned) -> bool:
-    app = change.scope.get("app")
-    return not app or scanned.series.app is None or app == scanned.series.app
+def _concerns(change: Change, scanned: Scanned) -> bool:
+    """Whether those the series counts can have had the change, as far as both say."""
+    series = scanned.series
+    pairs = ((change.scope.get("app"), series.app), (change.scope.get("segment"), series.segment))
+    return all(not had or counted is None or had == counted for had, counted in pairs)
 
 
 def _before_and_after(

@@ -1,7 +1,9 @@
 """What else is known of one association: does more of the deviation go with more of the outcome, and when."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -102,6 +104,24 @@ def dose_response(
     levels = tuple(_level(x, y, sized & (level == i), ~exposed, groups) for i in range(len(edges) - 1))
     rising, p = _trend(x, y, sized, groups)
     return DoseResponse(levels, rising, p)
+
+
+def describe(dose: DoseResponse | None, after: Lag | None) -> dict[str, Any]:
+    """Both readings as JSON can hold them: six digits, null where not defined."""
+    return {
+        "lag": None if after is None else _plain(asdict(after)),
+        "dose_response": None if dose is None else _plain(asdict(dose)),
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
 
 
 def _level(x: Floats, y: Bools, here: Bools, unexposed: Bools, groups: Strata) -> DoseLevel:

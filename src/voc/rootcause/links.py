@@ -125,6 +125,19 @@ def outcomes_of_cases(
     return both.select("case_id", "outcome").unique().sort("case_id", "outcome")
 
 
+def outcome_times(
+    links: pl.DataFrame, flags: pl.DataFrame, feedback: pl.DataFrame, *, min_confidence: float = 0.5
+) -> pl.DataFrame:
+    """When each outcome of a case was said: case_id, outcome, timestamp; as `outcomes_of_cases`, with times.
+
+    `feedback` has feedback_id and occurred_at.
+    """
+    sure = links.filter(pl.col("confidence") >= min_confidence)
+    both = sure.join(flags.with_columns(pl.col("feedback_id").cast(pl.Int64)), on="feedback_id")
+    timed = both.join(feedback.select("feedback_id", timestamp="occurred_at"), on="feedback_id")
+    return timed.select("case_id", "outcome", "timestamp").unique().sort("case_id", "outcome", "timestamp")
+
+
 def evidence(
     links: pl.DataFrame, flags: pl.DataFrame, exposed: Sequence[str], outcome: str
 ) -> list[tuple[int, str]]:

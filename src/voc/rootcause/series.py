@@ -29,6 +29,7 @@ class Series:
     first_day: int  # days since 1970
     counts: Floats  # shape (n_days,)
     by_day_only: bool  # the times are dates: no hour can be told
+    segment: str | None = None  # where the series is that of a segment
 
 
 def build_series(
@@ -71,17 +72,18 @@ def build_series(
         inside = part["at"].sort().to_numpy()
         first, last = int(inside[0]) // DAY_S, int(inside[-1]) // DAY_S
         prefix = "" if app is None else f"app={app}"
-        groups = [(prefix or "all", inside)]
+        groups: list[tuple[str, Any, str | None]] = [(prefix or "all", inside, None)]
         for key in ("segment", "theme", "signal"):
             flat = part.select("at", key)
             flat = flat.explode(key) if key == "signal" else flat
             for (value,), rows in flat.drop_nulls(key).group_by(key, maintain_order=True):
                 if len(rows) < len(part):  # else it is the app's own series again
-                    groups.append((f"{prefix} {key}={value}".strip(), rows["at"].sort().to_numpy()))
-        for name, at in groups:
+                    segment = str(value) if key == "segment" else None
+                    groups.append((f"{prefix} {key}={value}".strip(), rows["at"].sort().to_numpy(), segment))
+        for name, at, segment in groups:
             if len(at) >= MIN_COUNT:
                 counts = np.bincount(at // DAY_S - first, minlength=last - first + 1).astype(np.float64)
-                found.append(Series(name, app, at.astype(np.int64), first, counts, by_day_only))
+                found.append(Series(name, app, at.astype(np.int64), first, counts, by_day_only, segment))
     return sorted(found, key=lambda s: (-len(s.times), s.name))
 
 
@@ -95,17 +97,17 @@ def _signals(table: pl.DataFrame) -> pl.Series | pl.Expr:
     if "signals" not in table.columns:
         return pl.lit(None, pl.List(pl.String))
     return pl.Series(
-        "signal", [_names(value) for value in table["signals"].to_list()], dtype=pl.List(pl.String)
+        "signal", [names_in(value) for value in table["signals"].to_list()], dtype=pl.List(pl.String)
     )
 
 
-def _names(value: Any) -> list[str]:
+def names_in(value: Any) -> list[str]:
     """Names of signals from a list, a JSON list or object (`voc score`), or divided text."""
     if isinstance(value, str):
         text = value.strip()
         if text.startswith(("[", "{")):
             try:
-                return _names(json.loads(text.replace("'", '"')))
+                return names_in(json.loads(text.replace("'", '"')))
             except json.JSONDecodeError:
                 text = text.strip("[]{}")
         return [

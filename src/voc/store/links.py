@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 from voc.errors import InputError
 from voc.records import Link
 from voc.store.copying import stage
+from voc.store.rollups import renew_step_rollups
 
 LINKS_SCHEMA: Final[dict[str, Any]] = {
     "map_id": pl.Int32,
@@ -52,7 +53,7 @@ def replace_links(conn: Connection, map_ids: Sequence[int], links: Iterable[Link
         text("DELETE FROM link l USING process_case c WHERE l.case_pk = c.id AND c.map_id = ANY(:map_ids)"),
         here,
     )
-    return conn.execute(
+    n_links = conn.execute(
         text(
             """
             INSERT INTO link (feedback_id, case_pk, basis, confidence)
@@ -63,6 +64,8 @@ def replace_links(conn: Connection, map_ids: Sequence[int], links: Iterable[Link
         ),
         here,
     ).rowcount
+    renew_step_rollups(conn)
+    return n_links
 
 
 def read_links(conn: Connection, map_ids: Sequence[int]) -> pl.DataFrame:

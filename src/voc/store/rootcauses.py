@@ -2,12 +2,24 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    RowMapping,
+    Select,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 
-from voc.errors import StoreError
+from voc.errors import NotFoundError, StoreError
 from voc.records import Association, RootCause
 from voc.store.copying import copy_rows
 from voc.store.moves import Moves, moved
@@ -15,10 +27,12 @@ from voc.store.tables import feedback, root_cause, root_cause_evidence, root_cau
 
 STATUSES: Final = ("proposed", "confirmed", "rejected", "acting", "verifying", "closed")
 Identity = tuple[str, str, str, str]  # process, outcome, kind, step
+PageKey = tuple[int, int, float, float, int]  # rejected, not reported, -weight, q, id: in order
 _STATISTICS: Final = tuple(
     name for name in Association.__dataclass_fields__ if name not in ("outcome", "kind", "step")
 )
-_RECOMPUTED: Final = (*_STATISTICS, "bundle", "map_version", "window_start", "window_end", "fdr", "method")
+_PROVENANCE: Final = ("bundle", "theme_fit", "map_version", "window_start", "window_end", "fdr", "method")
+_RECOMPUTED: Final = (*_STATISTICS, *_PROVENANCE, "details")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,7 @@ class StoredRootCause:
     is_current: bool  # found by the latest computation of its process
     first_found_at: datetime
     computed_at: datetime
+    due_on: date | None
     n_evidence: int
 
 
@@ -54,7 +69,7 @@ class HistoryEntry:
 
     at: datetime
     who: str
-    action: str  # found, recomputed, gone, back, status, owner
+    action: str  # found, recomputed, gone, back, status, owner, comment, due, pilot, rollback
     changes: Moves
     note: str | None
 
@@ -112,7 +127,7 @@ def save_root_causes(
     for identity, row in stored.items():
         if identity not in seen and row["is_current"]:
             conn.execute(update(root_cause).where(root_cause.c.id == row["id"]).values(is_current=False))
-            _note(conn, row["id"], who, "gone", {"is_current": (True, False)})
+            note_history(conn, row["id"], who, "gone", {"is_current": (True, False)})
             counts["gone"] += 1
     return Saved(**counts)
 
@@ -123,7 +138,7 @@ def _save(
     if before is None:
         number = conn.execute(insert(root_cause).values(values).returning(root_cause.c.id)).scalar_one()
         copy_rows(conn, "root_cause_evidence", _EVIDENCE_COLUMNS, _evidence_rows(number, cause))
-        _note(conn, number, who, "found", moved({}, values, (*_RECOMPUTED, "owner")))
+        note_history(conn, number, who, "found", moved({}, values, (*_RECOMPUTED, "owner")))
         return "found"
     number = before["id"]
     if before["owner_by"] is not None:
@@ -139,7 +154,7 @@ def _save(
         changes["is_current"] = (False, True)
     if not changes:
         return "unchanged"
-    _note(conn, number, who, action, changes)
+    note_history(conn, number, who, action, changes)
     return action
 
 
@@ -173,6 +188,8 @@ def _values(cause: RootCause) -> dict[str, Any]:
         "map_version": version,
         "owner": cause.owner,
         "bundle": cause.bundle,
+        "theme_fit": cause.theme_fit,
+        "details": dict(cause.details),
         "window_start": cause.window[0],
         "window_end": cause.window[1],
     }
@@ -184,9 +201,10 @@ def process_name(process: str) -> tuple[str, str | None]:
     return name, version or None
 
 
-def _note(
+def note_history(
     conn: Connection, number: int, who: str, action: str, changes: Moves, note: str | None = None
 ) -> None:
+    """Write a line into a root cause's history."""
     conn.execute(
         insert(root_cause_history).values(
             root_cause_id=number,
@@ -209,26 +227,27 @@ def set_status(conn: Connection, number: int, status: str, *, who: str, note: st
     """
     if status not in STATUSES:
         raise StoreError(f"'{status}' is no status of a root cause; choose one of {', '.join(STATUSES)}")
-    before = _locked(conn, number)["status"]
+    before = lock_root_cause(conn, number)["status"]
     if before != status:
         conn.execute(update(root_cause).where(root_cause.c.id == number).values(status=status))
-        _note(conn, number, who, "status", {"status": (before, status)}, note)
+        note_history(conn, number, who, "status", {"status": (before, status)}, note)
 
 
 def set_owner(conn: Connection, number: int, owner: str | None, *, who: str, note: str | None = None) -> None:
     """Give a root cause an owner that computations leave alone; None: back to the process map's,
     from the next computation on."""
-    before = _locked(conn, number)["owner"]
+    before = lock_root_cause(conn, number)["owner"]
     values = {"owner": owner, "owner_by": who} if owner is not None else {"owner_by": None}
     conn.execute(update(root_cause).where(root_cause.c.id == number).values(**values))
-    _note(conn, number, who, "owner", {"owner": (before, owner)}, note)
+    note_history(conn, number, who, "owner", {"owner": (before, owner)}, note)
 
 
-def _locked(conn: Connection, number: int) -> RowMapping:
+def lock_root_cause(conn: Connection, number: int) -> RowMapping:
+    """A root cause's row, held until the transaction ends; raises `StoreError` where there is none."""
     query = select(root_cause).where(root_cause.c.id == number).with_for_update()
     row = conn.execute(query).mappings().one_or_none()
     if row is None:
-        raise StoreError(f"root cause {number} is not in the database; list them first")
+        raise NotFoundError(f"root cause {number} is not in the database; list them first")
     return row
 
 
@@ -240,30 +259,25 @@ def list_root_causes(
     reported: bool | None = True,
     current: bool | None = True,
     limit: int = 1000,
+    after: PageKey | None = None,
 ) -> list[StoredRootCause]:
     """Root causes, heaviest first: by how many cases with the outcome the deviation goes with beyond
     what cases without it would have had (risk difference times exposed cases); rejected ones last.
 
-    `processes`, `statuses`, `reported`, `current`: None for any.
+    `processes`, `statuses`, `reported`, `current`: None for any. `after`: `page_key` of the last one
+    received, to go on from there.
     """
     table = root_cause.c
-    n_evidence = (
-        select(func.count())
-        .where(root_cause_evidence.c.root_cause_id == table.id)
-        .scalar_subquery()
-        .label("n_evidence")
+    order = (
+        cast(table.status == "rejected", Integer),
+        cast(~table.reported, Integer),
+        -(table.risk_difference * table.n_exposed),
+        table.q_value,
+        table.id,
     )
-    query = (
-        select(root_cause, n_evidence)
-        .order_by(
-            table.status == "rejected",
-            table.reported.desc(),
-            (table.risk_difference * table.n_exposed).desc(),
-            table.q_value,
-            table.id,
-        )
-        .limit(limit)
-    )
+    query = _with_evidence_counts().order_by(*order).limit(limit)
+    if after is not None:
+        query = query.where(tuple_(*order) > tuple_(*after))
     if processes is not None:
         query = query.where(table.process.in_([process_name(process)[0] for process in processes]))
     if statuses is not None:
@@ -273,6 +287,34 @@ def list_root_causes(
     if current is not None:
         query = query.where(table.is_current == current)
     return [_record(row) for row in conn.execute(query).mappings()]
+
+
+def page_key(stored: StoredRootCause) -> PageKey:
+    """Where a root cause stands in the order of `list_root_causes`."""
+    said = stored.cause.association
+    rejected, silent = int(stored.cause.status == "rejected"), int(not said.reported)
+    return rejected, silent, -(said.risk_difference * said.n_exposed), said.q_value, stored.id
+
+
+def get_root_cause(conn: Connection, number: int) -> StoredRootCause:
+    """One root cause.
+
+    Raises
+    ------
+    NotFoundError
+        There is none of this number.
+    """
+    row = conn.execute(_with_evidence_counts().where(root_cause.c.id == number)).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError(f"root cause {number} is not in the database; list them first")
+    return _record(row)
+
+
+def _with_evidence_counts() -> Select[Any]:
+    n_evidence = (
+        select(func.count()).where(root_cause_evidence.c.root_cause_id == root_cause.c.id).scalar_subquery()
+    )
+    return select(root_cause, n_evidence.label("n_evidence"))
 
 
 def _record(row: RowMapping) -> StoredRootCause:
@@ -287,6 +329,8 @@ def _record(row: RowMapping) -> StoredRootCause:
             bundle=row["bundle"],
             window=(row["window_start"], row["window_end"]),
             evidence=(),
+            theme_fit=row["theme_fit"],
+            details=row["details"],
         ),
         **{name: row[name] for name in StoredRootCause.__dataclass_fields__ if name not in ("id", "cause")},
     )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -238,3 +239,24 @@ def read_scored(conn: Connection, model: str, *, sources: Sequence[str] | None =
         },
     )
     return pl.DataFrame([tuple(row) for row in rows], schema=SCORED_SCHEMA, orient="row")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """A model whose scores are stored."""
+
+    id: str  # "name/version"
+    signals: tuple[str, ...]
+    first_known_at: datetime
+    last_scored_at: datetime | None
+
+
+def list_models(conn: Connection) -> list[StoredModel]:
+    """Every model that has scored here, the latest to score first."""
+    rows = conn.execute(
+        text(
+            "SELECT m.name || '/' || m.version AS id, m.signals, m.created_at, (SELECT max(scored_at) FROM score "
+            "WHERE model_id = m.id) AS at FROM model m ORDER BY at DESC NULLS LAST, m.id DESC"
+        )
+    )
+    return [StoredModel(row.id, tuple(row.signals), row.created_at, row.at) for row in rows]

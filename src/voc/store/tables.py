@@ -1,5 +1,7 @@
 """The tables as queries see them. The migrations make them; a test holds the two together.
 
+Those of the work on root causes (runs, pilots, marks on changes) are in `tables_work`.
+
 Checks live in the migrations alone: they bind the database, not the queries.
 """
 
@@ -11,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Double,
     ForeignKey,
@@ -113,6 +116,7 @@ feedback = Table(
     UniqueConstraint("source", "external_id", name="feedback_source_external_id_key"),
 )
 Index("feedback_occurred_at_idx", feedback.c.occurred_at)
+Index("feedback_source_created_at_idx", feedback.c.source, feedback.c.created_at)
 Index("feedback_text_hash_idx", feedback.c.text_hash)
 Index("feedback_import_file_id_idx", feedback.c.import_file_id)
 for _name, _columns in {
@@ -271,6 +275,7 @@ change = Table(
     Column("ended_at", Time),
     _json("scope"),
     _need("external", Boolean, server_default=text("false")),
+    Column("external_by", Text),
     Index("change_started_at_idx", "started_at"),
 )
 
@@ -308,6 +313,9 @@ root_cause = Table(
     _need("is_current", Boolean, server_default=text("true")),
     _now("first_found_at"),
     _now("computed_at"),
+    Column("theme_fit", Text),
+    Column("due_on", Date),
+    _json("details"),
     UniqueConstraint("process", "outcome", "kind", "step", name="root_cause_identity"),
 )
 
