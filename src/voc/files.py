@@ -1,10 +1,12 @@
 """Tables in and results out: files or `-`, CSV, JSON Lines, Parquet, gzipped or not."""
 
-import csv
+import errno
 import gzip
 import io
 import json
+import os
 import sys
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +14,16 @@ from typing import Any, BinaryIO, TextIO
 
 import polars as pl
 
-from voc.errors import InputError, UsageError
+from voc.columns import check_header
+from voc.errors import InputError, UsageError, VocError
+from voc.row_readers import csv_rows, json_rows, parquet_rows, parse_table
+
+_HEAD = 4096  # bytes looked at to tell the format
+_NOT_OURS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # writing failed, though rightly asked for
 
 
 def read_table(path: str, *, required: Sequence[str] = ()) -> pl.DataFrame:
-    """Read a whole table with all CSV columns as text.
+    """Read a whole table with all CSV columns as text; blank lines are no rows.
 
     The format is told from the name (`.csv`, `.jsonl`, `.ndjson`, `.parquet`, with `.gz` or not);
     `-` and other names are told from their first bytes.
@@ -24,151 +31,122 @@ def read_table(path: str, *, required: Sequence[str] = ()) -> pl.DataFrame:
     Raises
     ------
     InputError
-        The file is empty, of no known format, or lacks a column of `required`.
+        The file is empty, of no known format, or lacks a column of `required`; a malformed row is
+        named by its number.
     UsageError
         The file cannot be opened.
     """
     data = _read_bytes(path)
-    kind = _sniff(path, data)
     if not data.strip():
-        raise InputError("is empty", file=path, remedy="give a file with a header and at least one row")
-    try:
-        if kind == "parquet":
-            table = pl.read_parquet(io.BytesIO(data))
-        elif kind == "jsonl":
-            table = pl.read_ndjson(io.BytesIO(data), infer_schema_length=None)
-        else:
-            table = pl.read_csv(io.BytesIO(data), infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        raise InputError(
-            f"cannot be read as {kind} ({str(error).splitlines()[0]})",
-            file=path,
-            remedy="check that the file is UTF-8 and that each row has the header's columns",
-        ) from error
-    for column in required:
-        if column not in table.columns:
-            raise InputError(
-                f"column is missing; the columns are {', '.join(table.columns)}",
-                file=path,
-                field=column,
-                remedy="rename a column or add it",
-            )
+        raise _empty(path)
+    refuse_utf16(path, data[:2])
+    table = parse_table(data, tell_format(path, data[:_HEAD]), path=path)
+    check_header(table.columns, required, path=path)
     return table
 
 
 def stream_rows(path: str, *, required: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """Rows of a table one by one, in constant memory (Parquet: a row group at a time).
+    """Rows of a table one by one, in constant memory but for Parquet; blank lines are no rows.
+
+    Each row has the fields of `required`: a JSON object that leaves one out gets None for it.
 
     Raises
     ------
     InputError
-        As `read_table`; a malformed line is named by its row.
+        As `read_table`; also where there is no row.
     UsageError
         The file cannot be opened.
     """
     raw: BinaryIO
     try:
         raw = sys.stdin.buffer if path == "-" else Path(path).open("rb")  # noqa: SIM115 - closed by `with raw` below
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be opened ({error.strerror}); check the path") from error
+    except (OSError, ValueError) as error:
+        raise unopened(path, error) from error
     with raw:
         try:
-            text, rows = _open_rows(path, raw)
-            for number, row in enumerate(rows, start=1):
-                for column in required:
-                    if column not in row:
-                        raise InputError(
-                            f"is missing; the fields are {', '.join(map(str, row))}",
-                            file=path, row=number, field=column, remedy="name the right field or add it",
-                        )  # fmt: skip
-                yield row
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"is not UTF-8 (byte {error.object[error.start]:#04x})", file=path, remedy="save it as UTF-8"
-            ) from error
-        except (OSError, EOFError) as error:
+            yield from _rows(path, raw, required)
+        except (OSError, EOFError, zlib.error) as error:
             raise InputError("is not a whole gzip file", file=path, remedy="fetch it again") from error
-        text.close()
 
 
-def _open_rows(path: str, raw: BinaryIO) -> tuple[Any, Iterator[dict[str, Any]]]:
+def _rows(path: str, raw: BinaryIO, required: Sequence[str]) -> Iterator[dict[str, Any]]:
     buffered: Any = raw if hasattr(raw, "peek") else io.BufferedReader(raw)
     if buffered.peek(2)[:2] == b"\x1f\x8b":
         buffered = io.BufferedReader(gzip.GzipFile(fileobj=buffered))
-    head = buffered.peek(4096)
-    if not head.strip():
-        raise InputError("is empty", file=path, remedy="give a file with a header and at least one row")
-    kind = _sniff(path, head)
+    head = buffered.peek(_HEAD)
+    if not head.strip() and len(head) < _HEAD:
+        raise _empty(path)
+    refuse_utf16(path, head[:2])
+    kind = tell_format(path, head)
     if kind == "parquet":
-        return buffered, _parquet_rows(path, buffered)
-    text = io.TextIOWrapper(buffered, encoding="utf-8-sig", newline="")
-    return text, _json_rows(path, text) if kind == "jsonl" else _csv_rows(path, text)
-
-
-def _csv_rows(path: str, text: TextIO) -> Iterator[dict[str, Any]]:
-    csv.field_size_limit(1 << 30)
-    reader = csv.reader(text, strict=True)
-    try:
-        header = next(reader)
-        for number, row in enumerate(reader, start=1):
-            if not row:
-                continue
-            if len(row) != len(header):
-                raise InputError(
-                    f"has {len(row)} fields, the header {len(header)}", file=path, row=number,
-                    remedy="check quotes and separators",
-                )  # fmt: skip
-            yield dict(zip(header, row, strict=True))
-    except csv.Error as error:
-        raise InputError(f"is not CSV ({error})", file=path, remedy="check quotes and separators") from error
-
-
-def _json_rows(path: str, text: TextIO) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(text, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"is not JSON ({error.msg}, column {error.colno})",
-                file=path,
-                row=number,
-                remedy="mend the line",
-            ) from error
-        if not isinstance(row, dict):
-            raise InputError("is not a JSON object", file=path, row=number, remedy="give one object a line")
-        yield row
-
-
-def _parquet_rows(path: str, raw: Any) -> Iterator[dict[str, Any]]:
-    try:
-        table = pl.read_parquet(raw.read())
-    except pl.exceptions.PolarsError as error:
-        raise InputError("is not a Parquet file", file=path, remedy="write it again") from error
-    yield from table.iter_rows(named=True)
+        yield from parquet_rows(path, buffered.read(), required)
+        return
+    with io.TextIOWrapper(buffered, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        yield from (json_rows if kind == "jsonl" else csv_rows)(path, text, required)
 
 
 def _read_bytes(path: str) -> bytes:
     try:
         data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be opened ({error.strerror}); check the path") from error
+    except (OSError, ValueError) as error:
+        raise unopened(path, error) from error
     if data[:2] == b"\x1f\x8b":
         try:
             data = gzip.decompress(data)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise InputError("is not a whole gzip file", file=path, remedy="fetch it again") from error
     return data
 
 
-def _sniff(path: str, data: bytes) -> str:
+def unopened(path: str, error: OSError | ValueError) -> UsageError:
+    """The error for an input that cannot be opened."""
+    reason = getattr(error, "strerror", None) or "not a file name"
+    return UsageError(f"{path}: cannot be opened ({reason}); check the path")
+
+
+def tell_format(path: str, head: bytes) -> str:
+    """Tell csv, jsonl or parquet from a file's name and first bytes.
+
+    Raises
+    ------
+    InputError
+        It is none of the three.
+    """
     name = path.lower().removesuffix(".gz")
-    if name.endswith(".parquet") or data[:4] == b"PAR1":
+    if head[:4] == b"PAR1":
         return "parquet"
-    if name.endswith((".jsonl", ".ndjson")) or data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{":
+    start = head.lstrip(b" \t\r\n\xef\xbb\xbf\xff\xfe\0")[:1]
+    if name.endswith((".jsonl", ".ndjson")) or (start == b"{" and not name.endswith((".csv", ".tsv"))):
         return "jsonl"
+    if name.endswith(".json") or (start == b"[" and not name.endswith((".csv", ".tsv"))):
+        raise InputError(
+            "is one JSON document, not JSON Lines", file=path, remedy="write one object a line (jq -c '.[]')"
+        )
+    if name.endswith((".xls", ".xlsx", ".parquet", ".zip")) or head[:4] == b"PK\x03\x04":
+        raise InputError(
+            "is not CSV, JSON Lines or Parquet", file=path, remedy="export it as one of the three"
+        )
     return "csv"
+
+
+def refuse_utf16(path: str, head: bytes) -> None:
+    """Raise InputError where a file begins with the mark of UTF-16."""
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise InputError("is UTF-16, not UTF-8", file=path, remedy="save it as UTF-8")
+
+
+def _empty(path: str) -> InputError:
+    return InputError("is empty", file=path, remedy="give a file with a header and at least one row")
+
+
+def check_output(path: str | None) -> None:
+    """Raise UsageError where `path` cannot become a file: to be asked before long work."""
+    if path is None or path == "-":
+        return
+    if Path(path).is_dir():
+        raise UsageError(f"{path}: is a folder; name a file in it")
+    if not Path(os.path.realpath(path)).parent.is_dir():
+        raise UsageError(f"{path}: its folder is not there; make it, or check the path")
 
 
 @contextmanager
@@ -178,26 +156,55 @@ def open_output(path: str | None) -> Iterator[TextIO]:
     A file appears under its name only when all was written: a failed run leaves nothing half-written.
     """
     if path is None or path == "-":
-        yield sys.stdout
-        sys.stdout.flush()
+        with _told("stdout"):
+            yield sys.stdout
+            sys.stdout.flush()
         return
-    target = Path(path)
-    part = target.with_name(f".{target.name}.part")
+    with open_binary_output(path) as raw:
+        stream: Any = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) if path.endswith(".gz") else raw
+        text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+        yield text
+        text.flush()
+        text.detach()  # before the stream closes: detaching flushes once more
+        if stream is not raw:
+            stream.close()
+
+
+@contextmanager
+def open_binary_output(path: str) -> Iterator[BinaryIO]:
+    """Open `path` for writing bytes; a regular file appears, or is replaced, when all was written.
+
+    A link stays, and what it leads to is replaced. A device or a pipe is written to as it is.
+    """
+    check_output(path)
+    target = Path(os.path.realpath(path))
+    with _told(path):
+        if target.exists() and not target.is_file():
+            with target.open("wb") as raw:
+                yield raw
+            return
+        part = target.with_name(f".{target.name}.part")
+        try:
+            with part.open("wb") as raw:
+                yield raw
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    """Turn errors of writing to `path` into ours; a reader that went away stays what it is."""
     try:
-        raw: BinaryIO
-        with part.open("wb") as raw:
-            stream: Any = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) if path.endswith(".gz") else raw
-            text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
-            yield text
-            text.flush()
-            text.detach()  # before the stream closes: detaching flushes once more
-            if stream is not raw:
-                stream.close()
-        part.replace(target)
+        yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
+        if error.errno in _NOT_OURS:
+            raise VocError(
+                f"{path}: cannot be written ({error.strerror}); free space and run again"
+            ) from error
         raise UsageError(f"{path}: cannot be written ({error.strerror}); check the path") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_json_lines(rows: Iterable[Mapping[str, Any]], path: str | None) -> int:

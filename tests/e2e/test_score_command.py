@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+from datetime import UTC, datetime
 
 import polars as pl
 import pytest
@@ -69,10 +70,36 @@ def test_rows_come_from_stdin_and_go_to_stdout(voc):
     assert [r["supported"] for r in rows] == [True, False]
 
 
+def test_a_field_that_holds_no_text_is_said_so_and_its_neighbours_are_scored(voc):
+    values = [{"a": "b"}, ["a"], True, 12.5, "Charged twice, nobody answers!"]
+    stdin = "".join(json.dumps({"id": i, "text": v}) + "\n" for i, v in enumerate(values)) + '{"id": NaN}\n'
+
+    done = voc("score", "-", stdin=stdin)
+
+    rows = [json.loads(line, parse_constant=pytest.fail) for line in done.stdout.splitlines()]
+    assert [r["id"] for r in rows] == [0, 1, 2, 3, 4, None]
+    assert [r["reason"] for r in rows] == ["not_text", "not_text", "not_text", "no_words", None, "empty"]
+
+
+def test_ids_of_any_kind_become_json(voc, tmp_path):
+    source = tmp_path / "in.parquet"
+    when = datetime(2026, 3, 1, tzinfo=UTC)
+    pl.DataFrame({"id": [b"ab"], "at": [when], "text": [b"late"]}).write_parquet(source)
+
+    done, timed = voc("score", source), voc("score", source, "--id", "at")
+
+    assert json.loads(done.stdout)["id"] == "6162"
+    assert json.loads(done.stdout)["reason"] == "not_text"
+    assert json.loads(timed.stdout)["id"] == "2026-03-01T00:00:00+00:00"
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         ("", "is empty"),
+        ("id,text\n", "no rows"),
+        ("id,text,text\n1,a,b\n", "twice"),
+        ('{"text": ' + "[" * 5000 + "]" * 5000 + "}", "row 1"),
         ("id,body\n1,hello\n", "field 'text'"),
         ('{"id": 1, "text": "ok"}\n{"id": 2, "text": \n', "row 2"),
         ("id,text\n1,a,b\n", "row 1"),
@@ -104,6 +131,10 @@ def test_a_wrong_encoding_is_named(voc, tmp_path):
 def test_wrong_usage_is_exit_code_2(voc, tmp_path):
     assert voc("score", tmp_path / "nothing.csv").returncode == 2
     assert voc("score").returncode == 2
+    assert voc("score", tmp_path).returncode == 2
+    assert voc("score", "-", "--output", tmp_path, stdin='{"text": "x"}').returncode == 2
+    assert voc("score", "-", "--bundle", tmp_path / "none").returncode == 2
+    assert voc("score", "-", "--operating-point", "nope").returncode == 2
     assert voc("score", "-", "--no-such-flag").returncode == 2
 
 

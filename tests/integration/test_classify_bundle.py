@@ -8,7 +8,7 @@ from tests.fake_bundle import write_fake_bundle
 from voc.classify.bundle import find_live_bundle, load_bundle
 from voc.classify.model import Model
 from voc.classify.scorer import Scorer
-from voc.errors import BundleError, CalibrationError
+from voc.errors import BundleError, CalibrationError, UsageError
 from voc.taxonomy import SENTIMENTS, SIGNALS
 
 
@@ -91,6 +91,42 @@ def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
         load_bundle(tmp_path)
 
 
+def test_a_bundle_that_is_not_there_is_wrong_usage(tmp_path):
+    with pytest.raises(UsageError, match="there is no such bundle"):
+        load_bundle(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"calibration": {}}, "calibration is not of the right form"),
+        ({"calibration": {"temperature": 1, "bias": [0], "slope": [1], "offset": [0], "window_penalty": 0}},
+         "calibration is not"),
+        ({"labels": {"sentiment": list(SENTIMENTS)}}, "labels is not"),
+        ({"files": ["model.onnx"]}, "files is not"),
+        ({"files": {}}, r"files lack model\.onnx, tokenizer\.json"),
+        ({"max_tokens": "x"}, "max_tokens, overlap or embedding_dim is not"),
+        ({"operating_points": {"balanced": {}}}, "operating_points is not"),
+        ({"default_operating_point": "strict"}, "'strict' is none of balanced"),
+        ({"default_operating_point": ["balanced"]}, "is none of balanced"),
+    ],
+)  # fmt: skip
+def test_a_manifest_whose_values_make_no_sense_is_refused_by_key(tmp_path, change, words):
+    with pytest.raises(BundleError, match=words):
+        load_bundle(write_fake_bundle(tmp_path, **change))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"\xff\xfea", "not JSON in UTF-8"), (b"[" * 100_000, "not JSON"), (b"[1]", "no JSON object")],
+)
+def test_a_manifest_that_is_no_object_is_refused(tmp_path, content, words):
+    (tmp_path / "manifest.json").write_bytes(content)
+
+    with pytest.raises(BundleError, match=words):
+        load_bundle(tmp_path)
+
+
 def test_a_graph_that_is_none_is_refused_when_it_is_to_run(tmp_path):
     bundle = load_bundle(write_fake_bundle(tmp_path))
 
@@ -99,7 +135,7 @@ def test_a_graph_that_is_none_is_refused_when_it_is_to_run(tmp_path):
 
 
 def test_an_unknown_operating_point_names_those_there_are(tmp_path):
-    with pytest.raises(BundleError, match="no operating point 'strict'; it has balanced"):
+    with pytest.raises(UsageError, match="no operating point 'strict'; it has balanced"):
         Scorer(load_bundle(write_fake_bundle(tmp_path)), operating_point="strict")
 
 

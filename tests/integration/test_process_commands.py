@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from voc.cli.main import app
+from voc.errors import UsageError
 
 ROWS = """case_id,activity,timestamp
 1,register,2026-03-02T09:00:00Z
@@ -164,3 +165,17 @@ def test_a_step_that_the_map_does_not_know_is_told(files):
 def test_a_few_cases_are_said_to_be_too_few_to_learn_from():
     rows = "case_id,activity\n" + "".join(f"{case},{step}\n" for case in range(5) for step in "abc")
     assert "5 cases are too few to learn what is usual from" in run("deviations", "-", stdin=rows).stderr
+
+
+def test_a_parquet_output_keeps_a_link_and_refuses_a_folder(files):
+    (files / "link.parquet").symlink_to(files / "real.parquet")
+    (files / "folder.parquet").mkdir()
+
+    run("deviations", files / "log.csv", "--output", files / "link.parquet")
+    assert (files / "link.parquet").is_symlink()
+    assert pl.read_parquet(files / "real.parquet").columns == HEADER
+
+    refused = CliRunner().invoke(
+        app, ["deviations", str(files / "log.csv"), "--output", str(files / "folder.parquet")]
+    )
+    assert isinstance(refused.exception, UsageError)

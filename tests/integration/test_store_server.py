@@ -114,6 +114,16 @@ def test_a_killed_server_is_started_again_by_the_next_process(folder):
     leave(second)
 
 
+def test_the_program_of_a_process_is_told_and_none_where_it_is_gone():
+    sleeper = subprocess.Popen(["sleep", "600"])
+    running = embedded._program_of(sleeper.pid)
+    sleeper.kill()
+    sleeper.wait()
+
+    assert "sleep" in running
+    assert embedded._program_of(sleeper.pid).strip() == ""
+
+
 def test_a_process_id_that_now_is_another_program_does_not_stop_the_start(folder):
     leave(hold(folder))
     sleeper = subprocess.Popen(["sleep", "600"])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voc.errors import InputError
+from voc.errors import InputError, UsageError
 from voc.ingest import csv_rows, lines
 from voc.ingest.quarantine import BadRow
 from voc.ingest.readers import ReaderState, read_rows
@@ -137,8 +137,16 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path, name, data, wor
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     for path in (tmp_path / "gone.csv", tmp_path):
-        with pytest.raises(InputError, match="cannot be opened"):
+        with pytest.raises(UsageError, match="cannot be opened"):
             read_rows(path)
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04 a customer's words", b"PAR1 a customer's words"])
+def test_what_a_mapping_says_of_the_format_does_not_overrule_a_files_signature(tmp_path, content):
+    with pytest.raises(InputError, match=r"is not CSV|is parquet, not csv") as caught:
+        read_rows(write(tmp_path, "a.csv", content), FormatHint(type="csv"), needed=[("id",)])
+
+    assert "words" not in str(caught.value)
 
 
 def test_a_gzip_file_that_breaks_off_is_an_error_and_not_a_short_file(tmp_path):

@@ -92,10 +92,39 @@ def test_a_run_names_what_is_wrong_with_it(tmp_path, monkeypatch):
     path.write_text("name: x\noutput: o\nfeedback: []\n")
     with pytest.raises(InputError, match="feedback"):
         read_spec(path)
+    path.write_bytes(b"\xff\xfea")
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_spec(path)
+    path.write_text("")
+    with pytest.raises(InputError, match="is empty; give name, description"):
+        read_spec(path)
+    path.write_text("- name: x\n")
+    with pytest.raises(InputError, match="is no block of keys"):
+        read_spec(path)
     monkeypatch.setenv("SOME_DATA", str(tmp_path))
     (tmp_path / "a").touch()
     path.write_text("name: x\noutput: o\nfeedback: [{path: '${SOME_DATA}/a', mapping: '${UNSET:-a}'}]\n")
     assert read_spec(path).feedback[0].path == tmp_path / "a"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("proces: {log: a}", "'proces'.*keys of a run are name, description"),
+        ("process: {log: a, map: b}", r"'process\.map'.*keys of 'process' are log, maps"),
+        (
+            "feedback: [{path: a, mapping: b, maping: c}]",
+            "'feedback.0.maping'.*keys of 'feedback' are path, mapping",
+        ),
+    ],
+)
+def test_an_unknown_key_of_a_run_is_answered_with_the_keys_of_its_block(tmp_path, line, words):
+    path = tmp_path / "run.yaml"
+    rest = "" if line.startswith("feedback") else "feedback: [{path: a, mapping: b}]\n"
+    path.write_text(f"name: x\noutput: o\n{rest}{line}\n")
+
+    with pytest.raises(InputError, match=words):
+        read_spec(path)
 
 
 def test_the_report_says_goes_with_and_escapes_what_it_shows():

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from voc.errors import LogError
+from voc.errors import LogError, UsageError
 from voc.process.logs import read_log
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -211,7 +211,14 @@ def test_exact_repeats_are_left_out_and_counted_but_not_without_times():
             b"case_id,activity,timestamp\n1,a,2026-01-01T10:00:00Z\n1,b,2026-01-01T10:00:00\n",
             "row 2, field 'timestamp': '2026-01-01T10:00:00' has no zone and other rows do the opposite; give",
         ),
-        (b"case_id,activity\n1,a,3\n", "cannot be read as CSV"),
+        (b"case_id,activity\n1,a\n1,a,3\n", "row 2: has 3 fields, the header 2"),
+        (b'case_id,activity\n1,a\n\n1,"pay', "row 2: has a quote that never closes"),
+        (b"case_id,activity\n1,caf\xe9\n", "row 1: is not UTF-8 (byte 0xe9); save it as UTF-8"),
+        (b'{"case_id": 1}\n{"case_id": }\n', "row 2: is not JSON"),
+        (b"case_id,activity\n\n1,a\n\n1,\n", "row 2, field 'activity': is empty"),
+        (b"case_id;activity\n1;a\n", "separated by ';': save it with commas"),
+        ("case_id,activity\n1,a\n".encode("utf-16"), "is UTF-16, not UTF-8; save it as UTF-8"),
+        (b"PK\x03\x04 and more", "is not CSV, JSON Lines or Parquet"),
         (b"\x1f\x8bnot gzip", "is not a whole gzip file"),
         (b"<log><trace>", "is not well-formed XML"),
         (b"<log><trace><event/></trace></log>", "trace 1 has no case id"),
@@ -225,5 +232,5 @@ def test_what_is_wrong_is_named_with_its_place(data, message):
 
 
 def test_a_log_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(LogError, match="cannot be opened"):
+    with pytest.raises(UsageError, match="cannot be opened"):
         read_log(tmp_path / "none.csv")

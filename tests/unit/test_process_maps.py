@@ -131,6 +131,14 @@ def test_a_written_map_is_read_back_as_it_was(process_map):
     assert parse_maps(write_map(process_map, {process_map.steps[0].name: "a note"})) == [process_map]
 
 
+def test_a_map_that_is_not_utf_8_is_to_be_saved_as_such(tmp_path):
+    path = tmp_path / "map.yaml"
+    path.write_bytes("name: caf\xe9\n".encode("latin-1"))
+
+    with pytest.raises(MapError, match="is not UTF-8; save it as UTF-8"):
+        read_maps(path)
+
+
 def test_raci_names_who_is_accountable_and_survives_writing():
     text = (
         "name: m\nsteps:\n"

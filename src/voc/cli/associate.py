@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from voc.files import read_table, write_json_lines
+from voc.files import check_output, read_table, write_json_lines
 from voc.records import Association
 from voc.rootcause.association import MIN_EXPOSED, STRATA, associate
 
@@ -82,6 +82,7 @@ def associate_command(
         raise typer.BadParameter(f"{fdr:g} is not between 0 and 1", param_hint="--fdr")
     if min_exposed < 1:
         raise typer.BadParameter(f"{min_exposed} is below 1", param_hint="--min-exposed")
+    check_output(output)
     run = associate(
         read_table(cases, required=["case_id"]),
         read_table(outcomes, required=["case_id", "outcome"]),

@@ -13,7 +13,7 @@ import polars as pl
 import typer
 
 from voc.errors import UsageError
-from voc.files import open_output
+from voc.files import check_output, open_binary_output, open_output
 from voc.process.deviations import find_deviations
 from voc.process.discover import MIN_CASES
 from voc.process.logs import EventLog, read_log
@@ -59,6 +59,7 @@ def deviations(
     Example: voc deviations log.csv --map map.yaml --output deviations.csv
     """
     started = time.perf_counter()
+    check_output(output)
     as_of = _parse_now(now)
     must_exist(log, "log")
     if process_map is not None:
@@ -92,14 +93,8 @@ def _write(found: pl.DataFrame, output: str | None, *, as_json: bool) -> None:
     if name.endswith(".parquet"):
         buffer = io.BytesIO()
         found.write_parquet(buffer)
-        target = Path(str(output))
-        part = target.with_name(f".{target.name}.part")
-        try:
-            part.write_bytes(buffer.getvalue())
-            part.replace(target)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise UsageError(f"{output}: cannot be written ({error.strerror}); check the path") from error
+        with open_binary_output(str(output)) as raw:
+            raw.write(buffer.getvalue())
         return
     lists = (
         pl.when(pl.col("event_index").list.len() > 0)

@@ -11,7 +11,7 @@ import typer
 
 from voc.cli import deviations
 from voc.errors import UsageError
-from voc.files import open_output
+from voc.files import check_output, open_output
 from voc.process.discover import discover_map
 from voc.process.flows import read_flows
 from voc.process.logs import read_log
@@ -66,6 +66,7 @@ def discover(
 
     Example: voc process discover log.csv --output map.yaml
     """
+    check_output(output)
     deviations.must_exist(log, "log")
     read = read_log(sys.stdin.buffer.read() if log == "-" else log, object_type=object_type, name=log)
     title = name or ("process" if log == "-" else Path(log).name.split(".")[0])

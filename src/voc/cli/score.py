@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import tee
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +15,8 @@ import typer
 from voc.classify.bundle import find_live_bundle, load_bundle
 from voc.classify.scorer import Scorer
 from voc.cli.progress import track
-from voc.files import open_output, stream_rows
+from voc.files import check_output, open_output, stream_rows
+from voc.json_values import storable
 from voc.language import whole_characters
 from voc.records import Score
 
@@ -43,13 +45,14 @@ def score(
     """Score texts: sentiment, frustration and fifteen signals with calibrated probabilities.
 
     One JSON line comes out for each row that goes in, in the same order. A text longer than the
-    model's window is windowed, never cut. A text that is empty or not English comes back with
-    "supported": false and the reason. Needs no database.
+    model's window is windowed, never cut. A text that is empty or not English, and a field that holds
+    no text, comes back with "supported": false and the reason. Needs no database.
 
         voc score reviews.csv --text body --id review_id --output scores.jsonl
 
         echo '{"text": "Charged twice, nobody answers!"}' | voc score -
     """
+    check_output(output)
     scorer = open_scorer(bundle, operating_point)
     rows, again = tee(stream_rows(source, required=(text,)))
     texts = (_as_text(row[text]) for row in rows)
@@ -59,8 +62,11 @@ def score(
         for row, result in zip(again, track(scorer.score_all(texts), "scoring"), strict=True):
             n_rows += 1
             n_refused += not result.supported
-            name = row.get(id_field, n_rows) if id_field in row else n_rows
-            out.write(json.dumps(score_to_dict(name, _as_text(row[text]), result), ensure_ascii=False) + "\n")
+            if not _is_text(row[text]):
+                result = replace(result, reason="not_text")
+            name = _as_id(row[id_field]) if id_field in row else n_rows
+            line = score_to_dict(name, _as_text(row[text]), result)
+            out.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
     took = time.monotonic() - began
     print(
         f"{n_rows:,} texts in {took:.1f} s ({n_rows / max(took, 1e-9):,.0f}/s), {n_refused:,} not supported, "
@@ -84,8 +90,16 @@ def default_bundle() -> Path:
     return find_live_bundle(found)
 
 
+def _is_text(value: Any) -> bool:
+    return value is None or (isinstance(value, str | int | float) and not isinstance(value, bool))
+
+
 def _as_text(value: Any) -> str:
-    return "" if value is None else whole_characters(str(value))
+    return "" if value is None or not _is_text(value) else whole_characters(str(value))
+
+
+def _as_id(value: Any) -> Any:
+    return value if isinstance(value, int) else storable(value)
 
 
 def score_to_dict(name: Any, text: str, score: Score) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import polars as pl
 import typer
 
 from voc.errors import InputError
-from voc.files import read_table, write_json_lines
+from voc.files import check_output, read_table, write_json_lines
 from voc.records import Change
 from voc.rootcause.change_files import read_changes
 from voc.rootcause.changes import MAX_LAG_H, candidates
@@ -65,6 +65,7 @@ def spikes_command(
         raise typer.BadParameter(f"{max_lag_h:g} is not above 0", param_hint="--max-lag-h")
     if feedback == changes == "-":
         raise typer.BadParameter("only one of the files may be '-' (stdin)")
+    check_output(output)
     table = read_table(feedback, required=["timestamp"])
     if theme != "theme" and theme not in table.columns:
         raise InputError(

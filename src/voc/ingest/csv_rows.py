@@ -8,7 +8,8 @@ from typing import Any
 from voc.errors import InputError
 from voc.ingest.columns import check_columns
 from voc.ingest.lines import MAX_LINE, LongLine
-from voc.ingest.quarantine import COLUMNS, LINE, BadRow, storable
+from voc.ingest.quarantine import COLUMNS, LINE, BadRow
+from voc.json_values import storable
 
 _UNCLOSED = "unexpected end of data"  # the csv module's words for a quote that never closes
 

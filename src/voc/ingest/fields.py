@@ -1,12 +1,12 @@
 """Where a value sits in a raw row: a column, a path into JSON (also JSON held in a column), or a constant."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
 from voc.ingest.keys import Keys, kind_of
+from voc.json_values import parse_json
 
 _KEYS = ("field", "first_of", "join", "constant", "default", "values", "optional")
 Path = tuple[str, ...]
@@ -136,27 +136,6 @@ def _below(value: Any, path: Path) -> Iterator[Any]:
                 yield from _below(inner, rest)
         elif key.isascii() and key.isdigit() and int(key[:9]) < len(value):
             yield from _below(value[int(key[:9])], rest)
-
-
-_DECODER = json.JSONDecoder(parse_constant=lambda _: None)
-
-
-def parse_json(text: str) -> Any:
-    """JSON as it comes in the wild: NaN and Infinity, which are not JSON, are read as missing.
-
-    Raises
-    ------
-    ValueError
-        It is not JSON, nested too deeply, or holds a number of thousands of digits.
-    """
-    try:
-        return _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"is not JSON ({error.msg} at character {error.pos + 1})") from None
-    except RecursionError:
-        raise ValueError("is not JSON (nested too deeply)") from None
-    except ValueError:
-        raise ValueError("is not JSON (a number with too many digits)") from None
 
 
 def canonical(value: Any) -> str:

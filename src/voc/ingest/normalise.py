@@ -7,11 +7,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from voc.ingest.fields import Row
-from voc.ingest.quarantine import BadRow, BadValueError, Quarantined, mended_row, storable
+from voc.ingest.quarantine import BadRow, BadValueError, Quarantined, mended_row
 from voc.ingest.row_context import Detect, RowContext
 from voc.ingest.rules import SourceMapping
 from voc.ingest.transcripts import turns_of_row
 from voc.ingest.verbatims import verbatims_of_row
+from voc.json_values import storable
 from voc.records import Feedback, Lineage
 
 

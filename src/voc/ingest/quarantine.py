@@ -1,19 +1,16 @@
 """Rows that cannot be taken: what was wrong, where, what to do, and the raw row to fix and replay."""
 
 import csv
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
 from typing import Any
 
-from voc.ingest.fields import parse_json
+from voc.json_values import parse_json, storable
 from voc.records import Lineage
 
 # The keys of a raw row that could not even be cut into fields: the line, and a CSV's header.
 LINE = "_line"
 COLUMNS = "_columns"
-_MAX_DEPTH = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +53,6 @@ def shown(value: Any) -> str:
         return f"a {type(value).__name__}"
     text = str(value)
     return f"'{storable(text)}'" if len(text) <= 20 else f"a text of {len(text):,} characters"
-
-
-def storable(value: Any, depth: int = 0) -> Any:
-    """A copy that JSON and PostgreSQL accept: no NUL, no half characters, no NaN, no odd types."""
-    if isinstance(value, str):
-        if "\0" in value:
-            value = value.replace("\0", "\u2400")
-        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return value if abs(value) < 2**63 else f"{value:#x}"
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, Mapping) and depth < _MAX_DEPTH:
-        return {str(storable(str(key))): storable(inner, depth + 1) for key, inner in value.items()}
-    if isinstance(value, list | tuple) and depth < _MAX_DEPTH:
-        return [storable(inner, depth + 1) for inner in value]
-    if isinstance(value, bytes):
-        return value.hex()
-    return storable(str(value)) if depth < _MAX_DEPTH else "(nested too deeply)"
 
 
 def mended_row(raw: Mapping[str, Any], *, delimiter: str) -> Mapping[str, Any]:

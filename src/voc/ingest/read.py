@@ -9,10 +9,11 @@ from typing import Any, Protocol
 
 from voc.ingest.duplicates import Duplicate, DuplicateFinder
 from voc.ingest.normalise import Normalised, normalise
-from voc.ingest.quarantine import BadRow, Quarantined, storable
+from voc.ingest.quarantine import BadRow, Quarantined
 from voc.ingest.readers import ReaderState, read_rows
 from voc.ingest.row_context import MENDED, Detect
 from voc.ingest.rules import SourceMapping
+from voc.json_values import storable
 from voc.records import Feedback
 
 _BATCH = 1024  # records whose signatures are worked out together

@@ -14,15 +14,17 @@ from typing import IO, Any
 import polars as pl
 
 from voc.errors import InputError
+from voc.files import tell_format, unopened
 from voc.ingest.columns import check_columns
 from voc.ingest.csv_rows import csv_rows
 from voc.ingest.encoding import sniff_encoding
-from voc.ingest.fields import parse_json
 from voc.ingest.lines import LongLine, read_lines
-from voc.ingest.quarantine import LINE, BadRow, storable
+from voc.ingest.quarantine import LINE, BadRow
 from voc.ingest.rules import FormatHint
+from voc.json_values import parse_json, storable
 
 _PEEK_ROWS = 100  # JSON Lines have no header: a field absent from the first rows is called missing
+_BINARY = (b"PAR1", b"PK\x03\x04")  # signs of Parquet and of spreadsheets, which no mapping overrules
 _HEAD = 4096  # bytes looked at to tell format and encoding
 
 RawRow = tuple[int, dict[str, Any] | BadRow]
@@ -58,8 +60,9 @@ def read_rows(
     Raises
     ------
     InputError
-        At once: the file cannot be opened, is empty, of no known format, or lacks a column. Later: a
-        gzip file breaks off.
+        At once: the file is empty, of no known format, or lacks a column. Later: a gzip file breaks off.
+    UsageError
+        The file cannot be opened.
     """
     rows = _read(str(path), hint or FormatHint(), needed, state or ReaderState())
     # The generator gives one item when all is checked, so that errors come at once, not at first use.
@@ -77,7 +80,12 @@ def _read(
             stream, head = _unzipped(raw, path, stack)
             if not head.strip(b" \t\r\n\xef\xbb\xbf\xff\xfe\0") and len(head) < _HEAD:
                 raise _empty(path)
-            kind = hint.type or _format(path, head)
+            told = tell_format(path, head) if hint.type is None or head[:4] in _BINARY else hint.type
+            if hint.type not in (None, told):
+                raise InputError(
+                    f"is {told}, not {hint.type}", file=path, remedy="correct format.type in the mapping"
+                )
+            kind = told
             if kind == "parquet":
                 yield from _parquet(path, stream, needed, state)
                 return
@@ -103,8 +111,7 @@ def _open(path: str, stack: contextlib.ExitStack) -> "io.BufferedReader[Any]":
     try:
         return stack.enter_context(Path(path).open("rb"))
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a file name"
-        raise InputError(f"cannot be opened ({reason})", file=path, remedy="check the path") from error
+        raise unopened(path, error) from error
 
 
 def _unzipped(
@@ -118,24 +125,6 @@ def _unzipped(
     unzipped = stack.enter_context(gzip.GzipFile(fileobj=raw))
     stream = io.BufferedReader(unzipped, buffer_size=1 << 18)
     return stream, stream.peek(_HEAD)[:_HEAD]
-
-
-def _format(path: str, head: bytes) -> str:
-    name = path.lower().removesuffix(".gz")
-    if head[:4] == b"PAR1":
-        return "parquet"
-    start = head.lstrip(b" \t\r\n\xef\xbb\xbf\xff\xfe\0")[:1]
-    if name.endswith((".jsonl", ".ndjson")) or (start == b"{" and not name.endswith((".csv", ".tsv"))):
-        return "jsonl"
-    if name.endswith(".json") or (start == b"[" and not name.endswith((".csv", ".tsv"))):
-        raise InputError(
-            "is one JSON document, not JSON Lines", file=path, remedy="write one object a line (jq -c '.[]')"
-        )
-    if name.endswith((".xls", ".xlsx", ".parquet", ".zip")) or head[:4] == b"PK\x03\x04":
-        raise InputError(
-            "is not CSV, JSON Lines or Parquet", file=path, remedy="export it as one of the three"
-        )
-    return "csv"
 
 
 def _refuse_bare_returns(path: str, head: bytes) -> None:

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from voc.ingest.fields import FieldRef, Row, canonical, parse_json
-from voc.ingest.quarantine import BadValueError, storable
+from voc.ingest.fields import FieldRef, Row, canonical
+from voc.ingest.quarantine import BadValueError
 from voc.ingest.rules import Condition, RatingRule, SourceMapping, TimeRule
 from voc.ingest.values import parse_id, parse_rating, parse_text, parse_time
+from voc.json_values import parse_json, storable
 from voc.records import Lineage, Rating
 
 MAX_META_CHARS = 100_000

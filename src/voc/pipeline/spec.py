@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -103,20 +103,40 @@ def read_spec(path: str | Path) -> RunSpec:
         raise InputError(
             f"cannot be opened ({error.strerror})", file=str(path), remedy="check the path"
         ) from error
+    except UnicodeDecodeError as error:
+        raise InputError("is not UTF-8", file=str(path), remedy="save it as UTF-8") from error
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         row = where.line + 1 if where else None
         raise InputError("is not YAML", file=str(path), row=row, remedy="check indents and quotes") from error
+    if not isinstance(raw, dict):
+        kind = "is empty" if raw is None else "is no block of keys"
+        raise InputError(kind, file=str(path), remedy=f"give {', '.join(RunSpec.model_fields)}")
     try:
         spec = RunSpec.model_validate(_expanded(raw, str(path)))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        known = ", ".join(RunSpec.model_fields)
+        block, name = _block_of(first["loc"])
+        known = ", ".join(block.model_fields)
         raise InputError(
-            first["msg"], file=str(path), field=field, remedy=f"the keys of a run are {known}"
+            first["msg"], file=str(path), field=field, remedy=f"the keys of {name} are {known}"
         ) from error
     return _resolved(spec, path.parent, str(path))
+
+
+def _block_of(location: tuple[int | str, ...]) -> tuple[type[_Part], str]:
+    """The innermost block around what `location` points at, and what to call it."""
+    block: type[_Part] = RunSpec
+    name = "a run"
+    for key in location[:-1]:
+        if not isinstance(key, str) or key not in block.model_fields:
+            continue
+        kind = block.model_fields[key].annotation
+        for one in (kind, *get_args(kind)):  # a block, a list of blocks, or a block or nothing
+            if isinstance(one, type) and issubclass(one, _Part):
+                block, name = one, f"'{key}'"
+    return block, name
 
 
 def _expanded(value: Any, file: str) -> Any:

@@ -1,7 +1,6 @@
 """Event logs: CSV, JSON Lines, Parquet, XES or OCEL in, one ordered table of events out."""
 
 import gzip
-import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,11 +10,14 @@ from typing import Final
 
 import polars as pl
 
-from voc.errors import LogError
+from voc.columns import likelier_separator, listed, separator_remedy
+from voc.errors import InputError, LogError
+from voc.files import refuse_utf16, tell_format, unopened
 from voc.process.log_times import TIME, parse_times
 from voc.process.ocel import read_ocel
 from voc.process.xes import read_xes
 from voc.records import Event
+from voc.row_readers import parse_table
 
 SCHEMA: Final[dict[str, pl.DataType]] = {
     "case_id": pl.String(),
@@ -83,6 +85,8 @@ def read_log(
     ------
     LogError
         A column is missing, a case id, activity or time cannot be read, or the file is empty.
+    UsageError
+        The file cannot be opened.
     """
     name = name or ("-" if isinstance(source, bytes) else str(source))
     data = source if isinstance(source, bytes) else _read_bytes(source, name)
@@ -99,14 +103,14 @@ def read_log(
 def _read_bytes(source: str | Path, name: str) -> bytes:
     try:
         return Path(source).read_bytes()
-    except OSError as error:
-        raise LogError(f"cannot be opened ({error.strerror})", file=name, remedy="check the path") from error
+    except (OSError, ValueError) as error:
+        raise unopened(name, error) from error
 
 
 def _parse(data: bytes, name: str, object_type: str | None) -> pl.DataFrame:
     head = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
     if data[:4] == b"PAR1":
-        kind = "Parquet"
+        kind = "parquet"
     elif data[:15] == b"SQLite format 3":
         return read_ocel(data, "sqlite", file=name, object_type=object_type)
     elif head[:1] == b"<":
@@ -116,18 +120,15 @@ def _parse(data: bytes, name: str, object_type: str | None) -> pl.DataFrame:
     elif head[:1] == b"{" and b'"objectTypes"' in data:
         return read_ocel(data, "json", file=name, object_type=object_type)
     else:
-        kind = "JSON Lines" if head[:1] == b"{" else "CSV"
+        kind = "jsonl" if head[:1] == b"{" else "csv"
     try:
-        if kind == "Parquet":
-            return pl.read_parquet(io.BytesIO(data))
-        if kind == "JSON Lines":
-            return pl.read_ndjson(io.BytesIO(data), infer_schema_length=None)
-        return pl.read_csv(data, infer_schema=False)
-    except pl.exceptions.PolarsError as error:
+        refuse_utf16(name, data[:2])
+        if data[:4] == b"PK\x03\x04":
+            tell_format(name, data[:4])  # refuses a spreadsheet
+        return parse_table(data, kind, path=name)
+    except InputError as error:
         raise LogError(
-            f"cannot be read as {kind} ({str(error).splitlines()[0]})",
-            file=name,
-            remedy="check that the file is UTF-8 and that each row has the header's columns",
+            error.reason, file=name, row=error.row, field=error.field, remedy=error.remedy
         ) from error
 
 
@@ -173,11 +174,12 @@ def _rename(table: pl.DataFrame, file: str | None) -> pl.DataFrame:
         ("activity", "name the column that says what happened activity"),
     ):
         if field not in table.columns:
+            sign = likelier_separator(table.columns, ",")
             raise LogError(
-                f"column is missing; the columns are {', '.join(table.columns)}",
+                f"column is missing; the columns are {listed(table.columns)}",
                 file=file,
                 field=field,
-                remedy=remedy,
+                remedy=separator_remedy(sign) if sign else remedy,
             )
     for field in ("timestamp", "resource", "attributes"):
         if field not in table.columns:

@@ -34,8 +34,12 @@ def read_maps(path: str | Path) -> list[ProcessMap]:
     for file in files:
         try:
             text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise MapError(f"cannot be read ({error})", file=str(file), remedy="check the path") from error
+        except OSError as error:
+            raise MapError(
+                f"cannot be read ({error.strerror})", file=str(file), remedy="check the path"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise MapError("is not UTF-8", file=str(file), remedy="save it as UTF-8") from error
         maps += parse_maps(text, file=str(file))
     names = [one.process for one in maps]
     if twice := next((name for name in names if names.count(name) > 1), None):

@@ -253,13 +253,21 @@ def _drop_stale_pid_file(path: Path) -> None:
     """
     try:
         pid = int(path.read_text().split("\n", 1)[0])
-        name = subprocess.run(  # noqa: S603
-            ["/bin/ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False
-        ).stdout
+        name = _program_of(pid)
     except (OSError, ValueError):
         return
     if name.strip() and "postgres" not in name:
         path.unlink(missing_ok=True)
+
+
+def _program_of(pid: int) -> str:
+    """The name of a running program, empty where none runs; Linux tells it without `ps`, which slim images lack."""
+    if Path("/proc/self/comm").exists():
+        comm = Path(f"/proc/{pid}/comm")
+        return comm.read_text() if comm.exists() else ""
+    return subprocess.run(  # noqa: S603
+        ["/bin/ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
 
 
 def _socket_dir(data: Path, account: Account | None) -> Path:
