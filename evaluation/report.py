@@ -1,7 +1,7 @@
 """How good a bundle is: accuracy, calibration, behaviour and evidence on the visible sets.
 
-    python -m evaluation.report models/voc-small/1.0.0 --output var/report.html
-    python -m evaluation.report models/voc-small/1.1.0 --against models/voc-small/1.0.0
+    python -m evaluation.report models/voc-small/1.1.0 --output var/report.html
+    python -m evaluation.report models/own/1.0.1 --against models/voc-small/1.1.0
 
 Prints the accuracy table, writes a self-contained HTML page and a JSON file beside it. With
 `--against`, each figure comes with a paired bootstrap interval of the difference.

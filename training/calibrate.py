@@ -1,7 +1,7 @@
 """Fit calibration and thresholds of a bundle on labelled texts, without touching the encoder.
 
-    python -m training.calibrate models/voc-small/1.0.0 --version 1.0.1
-    python -m training.calibrate models/voc-small/1.0.0 --version 1.1.0 --labels own.csv \\
+    python -m training.calibrate models/voc-small/1.1.0 --version 1.1.1
+    python -m training.calibrate models/voc-small/1.1.0 --version 1.2.0 --labels own.csv \\
         --false-positive-rate 0.01 --min-precision 0.9 --alerts-per-day 20 --volume 5000
 
 Labels are a file that `training.labels_in` reads (CSV, JSON Lines, Label Studio, Argilla); without

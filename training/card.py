@@ -1,7 +1,7 @@
 """Write a bundle's card from its manifest and a report.
 
-python -m evaluation.report models/voc-small/1.0.0 --output var/report.html
-python -m training.card models/voc-small/1.0.0 --report var/report.json
+python -m evaluation.report models/voc-small/1.1.0 --output var/report.html
+python -m training.card models/voc-small/1.1.0 --report var/report.json
 """
 
 import argparse

@@ -255,7 +255,9 @@ def _manifest(
         "default_operating_point": "balanced",
         "operating_points": {"balanced": {"thresholds": half, "about": {"method": "one half, uncalibrated"}}},
         "training": {
-            k: about[k] for k in ("settings", "data", "seconds", "init_bundle") if about.get(k) is not None
+            k: about[k]
+            for k in ("settings", "data", "seconds", "init_bundle", "precision", "averaged")
+            if about.get(k) is not None
         },
         "metrics": {"development_fp32": about["development"], "int8_against_torch": agreement},
     }

@@ -2,14 +2,18 @@
 
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from voc.errors import StoreError, VocError
-from voc.records import Feedback, Quote, Theme, ThemeEvent, ThemeFitInfo
+from voc.pipeline.spec import ThemesPart
+from voc.pipeline.stored_themes import assign_themes
+from voc.records import Feedback, Quote, Score, Theme, ThemeEvent, ThemeFitInfo
 from voc.store.engine import transaction
 from voc.store.feedback import insert_feedback
+from voc.store.scores import save_scores
 from voc.store.themes import (
     list_themes,
     merge_themes,
@@ -21,6 +25,7 @@ from voc.store.themes import (
     save_theme_fit,
     set_theme_owner,
 )
+from voc.taxonomy import SIGNALS
 
 FIT = ThemeFitInfo("d1", "b/1", "made up", 0, 100, "f", 0.95, 0.4)
 
@@ -90,3 +95,32 @@ def test_a_theme_of_one_text_and_a_merge_into_nothing_are_refused(store):
             merge_themes(conn, "t1", "t9", who="ben")
         with pytest.raises(StoreError, match="to itself"):
             merge_themes(conn, "t1", "t1", who="ben")
+
+
+def test_a_run_makes_a_fit_where_there_is_none_and_gives_each_text_its_theme(store, tmp_path):
+    draw = np.random.default_rng(0)
+    of = np.repeat([0, 1, 2], 20)
+    points = np.eye(16)[of] + 1 + 0.05 * draw.normal(size=(60, 16))
+    words = ("parcel late", "card declined", "app crashes")
+    said = [
+        Feedback("s", "survey", str(i), f"{words[t]} {i}", datetime(2026, 1, 1, tzinfo=UTC))
+        for i, t in enumerate(of)
+    ]
+    with transaction(store) as conn:
+        insert_feedback(conn, said)
+        ids = conn.execute(text("SELECT id FROM feedback ORDER BY id")).scalars().all()
+        scores = [
+            Score(True, None, "en", "neutral", 0.0, (0.1, 0.8, 0.1), 0.1, False, dict.fromkeys(SIGNALS, 0.1),
+                  (), (), 1, "b/1", tuple(point / np.linalg.norm(point)))
+            for point in points
+        ]  # fmt: skip
+        save_scores(conn, "b/1", zip(ids, scores, strict=True))
+    part = ThemesPart(fit=tmp_path / "themes", min_size=5)
+    first = assign_themes(store, "b/1", part, sources=["s"])
+    again = assign_themes(store, "b/1", part, sources=["s"])
+
+    assert first.n_texts == 60
+    assert first.assigned.equals(again.assigned)
+    flags = first.flags()
+    assert set(flags["outcome"]) == {f"theme:{t['id']}" for t in first.counts()["themes"]}
+    assert first.name(flags["outcome"][0])

@@ -165,7 +165,7 @@ TICKED = {"n_nps": 10, "n_promoters": 5, "n_detractors": 2, "n_csat": 4, "n_sati
 
 
 def test_sentiment_has_its_mean_and_shares_with_intervals():
-    point = SentimentPoint.of(Cell(None, {"channel": "web"}, False, SAID))
+    point = SentimentPoint.of(Cell(None, {"channel": "web"}, False, SAID), "small/1")
 
     assert point.mean == pytest.approx(-0.4)
     # by hand: variance (0.4 - 0.16) * 10 / 9, half-width 1.96 * sqrt(0.26667 / 10)

@@ -165,7 +165,7 @@ def go_on(previous: ThemeFit, points: Floats, settings: FitSettings) -> Grouped:
     """The previous fit's groups moved with the texts, and new ones among texts that fit none.
 
     A centroid moves to the mean of the texts that were behind it and those that are now. A new group
-    must be as tight as the texts that have themes are: texts with nothing in common bear nothing.
+    must be as tight as the texts that have themes are, and no fringe of an old one.
     """
     now = assign(points, previous.centroids, previous.theme_of, previous.threshold)
     total = previous.centroids.astype(np.float64) * previous.weight[:, None]
@@ -175,15 +175,24 @@ def go_on(previous: ThemeFit, points: Floats, settings: FitSettings) -> Grouped:
     centroids, theme_of = unit(total), previous.theme_of
     loose = points[~placed]
     if len(loose) >= 2 * settings.min_size:
-        found = group(loose, granularity=settings.granularity, n_groups=None, min_size=settings.min_size)
+        # Resolution is relative to all texts: a part of them is cut as finely as the whole would be.
+        share = len(loose) / len(points)
+        found = group(
+            loose, granularity=settings.granularity * share, n_groups=None, min_size=settings.min_size
+        )
         of_text = found.group_of[found.cell_of]
         for i in range(int(found.group_of.max()) + 1):
             members = loose[of_text == i]
             tight = calibrate_none(members, np.zeros(len(members), dtype=np.int64), share=0.5)
-            if len(members) < settings.min_size or tight < previous.threshold:
+            middle = unit(members.mean(axis=0, keepdims=True))
+            fringe = float((middle @ previous.centroids.T).max()) >= previous.threshold  # of an old theme
+            if len(members) < settings.min_size or tight < previous.threshold or fringe:
                 continue
-            centroids = np.vstack([centroids, unit(members.mean(axis=0, keepdims=True))])
-            theme_of = np.append(theme_of, theme_of.max() + 1)
+            born = (middle @ centroids[len(previous.centroids) :].T)[0]
+            same = len(born) and born.max() >= previous.threshold  # two births this close are one
+            owner = theme_of[len(previous.centroids) + born.argmax()] if same else theme_of.max() + 1
+            centroids = np.vstack([centroids, middle])
+            theme_of = np.append(theme_of, owner)
             weight = np.append(weight, len(members))
     return Grouped(
         previous.space, centroids, theme_of, np.maximum(weight, 1), previous.threshold, previous.radius

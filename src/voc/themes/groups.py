@@ -102,7 +102,7 @@ def _best_cut(
     between = np.zeros((n_cells, n_cells))
     np.add.at(between, (cells.repeat(neighbours.shape[1]), cells[neighbours].ravel()), 1.0)
     between = (between + between.T) / (2 * neighbours.size)
-    candidates = np.unique(np.geomspace(2, max(2, n_max), 60).round().astype(int))
+    candidates = np.unique(np.geomspace(1, max(2, n_max), 60).round().astype(int))
     best, best_n = -np.inf, 1
     for n in candidates:
         _, of = np.unique(fcluster(tree, n, "maxclust"), return_inverse=True)
