@@ -75,7 +75,9 @@ class TurnsOut(StateOut):
 
     stored: int
     duplicates: int
-    differing: int = Field(description="of the duplicates: came with other words, and were left as they were")
+    differing: int = Field(
+        description="of the duplicates: came with other words, time or case, and were left"
+    )
 
 
 async def take_turns(state: State, conversation: str, body: TurnsIn) -> TurnsOut:

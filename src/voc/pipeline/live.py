@@ -53,7 +53,7 @@ def take_turns(conn: Connection, model: str, turns: Sequence[Feedback]) -> Taken
     """Store turns of one conversation, each once, and keep the whole up to date with them.
 
     Turns may come in any order, again, or late. A turn is known by its external id; one that comes again
-    with other words is left as it was, and counted as differing.
+    with other words, time, case or customer is left as it was, and counted as differing.
     """
     source, conversation = turns[0].source, str(turns[0].conversation_id)
     lock_conversation(conn, source, conversation)
