@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 from sqlalchemy import Connection
 
 from api.intake import check_text, to_utc
-from api.schemas import Identifier, ScoreOut, Strict, Time, score_out
+from api.schemas import NO_NUL, Identifier, ScoreOut, Strict, Time, score_out
 from api.state import State
 from voc.errors import NotFoundError
 from voc.language import LanguageDetector
@@ -30,7 +30,7 @@ class TurnIn(Strict):
 
     index: Whole = Field(ge=0, lt=2**31, description="place in the conversation, from 0", examples=[3])
     speaker: Literal["customer", "agent", "system"]
-    text: str = Field(examples=["I have been waiting for two weeks!"])
+    text: str = Field(pattern=NO_NUL, examples=["I have been waiting for two weeks!"])
     occurred_at: Time = Field(description="ISO 8601 with a zone", examples=["2026-03-02T10:04:00Z"])
 
 

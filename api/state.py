@@ -11,7 +11,6 @@ from sqlalchemy import Engine
 
 from api.batching import BatchingScorer, BulkLane
 from api.settings import Settings
-from voc.errors import VocError
 from voc.pipeline.scoring import score_stored
 
 log = structlog.get_logger()
@@ -69,7 +68,7 @@ class State:
                 if n:
                     log.info("scored", n=n, model=self.scorer.scorer.bundle.id)
                 wait_s = _FIRST_WAIT_S
-            except (VocError, OSError) as error:  # the database may be back in a moment; nothing is lost
+            except Exception as error:  # the database may be back in a moment; nothing is lost
                 log.warning("scoring waits", kind=type(error).__name__, seconds=wait_s)
                 await asyncio.sleep(wait_s)
                 wait_s = min(_LONGEST_WAIT_S, 2 * wait_s)

@@ -153,7 +153,7 @@ def _trend(x: Floats, y: Bools, sized: Bools, groups: Strata) -> tuple[bool, flo
     )
     variance = float(sums["variance"].sum())
     z = float(sums["score"].sum()) / np.sqrt(variance) if variance > 0 else 0.0
-    return z > 0, float(2 * ndtr(-abs(z)))
+    return bool(z > 0), float(2 * ndtr(-abs(z)))
 
 
 def lag(outcomes: pl.DataFrame, deviations: pl.DataFrame, pair: tuple[str, str, str]) -> Lag | None:
