@@ -66,9 +66,3 @@ def diversity(terms: Sequence[Sequence[str]]) -> float:
     """Share of terms over all themes that are of one theme alone."""
     every = [term for theme in terms for term in theme]
     return len(set(every)) / max(1, len(every))
-
-
-def pairwise_agreement(groupings: Sequence[Ints]) -> tuple[float, float]:
-    """Mean and least adjusted Rand index over pairs of groupings of the same texts."""
-    values = [adjusted_rand(a, b) for a, b in combinations(groupings, 2)]
-    return float(np.mean(values)), float(np.min(values))

@@ -20,6 +20,7 @@ from voc.store.themes import (
     read_assigned,
     read_theme_events,
     read_theme_history,
+    read_theme_names,
     rename_theme,
     save_assigned,
     save_theme_fit,
@@ -56,6 +57,7 @@ def test_names_owners_and_merges_by_people_survive_the_next_fit(store):
         )  # fmt: skip
         themes = {s.theme.id: s for s in list_themes(conn)}
         history = [(h.action, h.who) for h in read_theme_history(conn, "t1")]
+        names = read_theme_names(conn)
 
     one = themes["t1"].theme
     assert (one.name, one.owner, one.name_by, one.merged) == (
@@ -66,6 +68,7 @@ def test_names_owners_and_merges_by_people_survive_the_next_fit(store):
     )
     assert themes["t2"].merged_into == "t1"
     assert (themes["t3"].theme.name, themes["t3"].fit) == ("y", "d2")
+    assert names == {"t1": "Parcels are late", "t2": "Parcels are late", "t3": "y"}
     assert history == [("found", "voc"), ("name", "anna"), ("owner", "anna")]
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import Connection
 
@@ -25,6 +26,7 @@ from voc.store.rootcauses import (
     set_owner,
     set_status,
 )
+from voc.store.themes import read_theme_names
 
 
 def register(app: typer.Typer) -> None:
@@ -77,9 +79,10 @@ def root_causes(
 def _list(conn: Connection, process: str | None, *, as_json: bool) -> None:
     found = list_root_causes(conn, processes=[process] if process else None)
     if as_json:
-        print(json.dumps([_to_dict(f) for f in found], default=str, indent=1))
+        names = read_theme_names(conn)
+        print(json.dumps([_to_dict(f, names) for f in found], default=str, indent=1))
     else:
-        _print_table(found)
+        _print_table(found, read_theme_names(conn))
     for gap in list_ownership_gaps(conn):
         print(
             f"voc root-causes: nobody owns step '{gap.step}' of {gap.process} ({gap.n_root_causes} root "
@@ -92,12 +95,17 @@ def _show(conn: Connection, number: int, *, as_json: bool) -> None:
     history = [asdict(entry) for entry in read_history(conn, number)]
     evidence = [asdict(pair) for pair in read_evidence(conn, number)]
     one = next((f for f in list_root_causes(conn, reported=None, current=None) if f.id == number), None)
+    names = read_theme_names(conn)
     if as_json:
-        detail = {"root_cause": _to_dict(one) if one else None, "history": history, "evidence": evidence}
+        detail = {
+            "root_cause": _to_dict(one, names) if one else None,
+            "history": history,
+            "evidence": evidence,
+        }
         print(json.dumps(detail, default=str, indent=1))
         return
     if one:
-        _print_table([one])
+        _print_table([one], names)
         for line in _reading(one.cause.details):
             print(line)
     for entry in history:
@@ -133,7 +141,12 @@ def _day(text: str) -> date:
         ) from error
 
 
-def _print_table(found: list[StoredRootCause]) -> None:
+def _theme_name(outcome: str, names: Mapping[str, str]) -> str | None:
+    """The name behind an outcome `theme:<id>`; None for a signal, or a theme that is not stored."""
+    return names.get(outcome.removeprefix("theme:")) if outcome.startswith("theme:") else None
+
+
+def _print_table(found: list[StoredRootCause], names: Mapping[str, str]) -> None:
     table = Table(
         "id",
         "process",
@@ -149,8 +162,10 @@ def _print_table(found: list[StoredRootCause]) -> None:
     )
     for f in found:
         a = f.cause.association
+        name = _theme_name(a.outcome, names)
+        outcome = f"{a.outcome} {escape(name)}" if name else a.outcome
         table.add_row(
-            str(f.id), f.cause.process, a.outcome, a.kind, a.step or "(whole case)",
+            str(f.id), f.cause.process, outcome, a.kind, a.step or "(whole case)",
             f"{number(a.odds_ratio)} ({number(a.ci_low)}-{number(a.ci_high)})", f"{a.q_value:.1g}",
             f"{a.n_exposed_outcome} of {a.n_exposed}", f.cause.owner or "nobody", f.cause.status,
             f"{f.due_on:%Y-%m-%d}" if f.due_on else "",
@@ -160,10 +175,11 @@ def _print_table(found: list[StoredRootCause]) -> None:
     console.print(table if found else "no root causes yet: run `voc run PIPELINE.yaml`")
 
 
-def _to_dict(found: StoredRootCause) -> dict[str, Any]:
+def _to_dict(found: StoredRootCause, names: Mapping[str, str]) -> dict[str, Any]:
     cause = found.cause
     rest = asdict(found)
     rest.pop("cause")
     return {**rest, "process": cause.process, "owner": cause.owner, "status": cause.status,
             "model": cause.bundle, "theme_fit": cause.theme_fit, "details": cause.details,
+            "theme": _theme_name(cause.association.outcome, names),
             "window": [t.isoformat() for t in cause.window], **asdict(cause.association)}  # fmt: skip

@@ -1,9 +1,10 @@
-"""`voc themes`: find the recurring topics of texts, assign texts to them, name and merge them."""
+"""`voc themes`: find the recurring topics of texts, assign texts to them, name and merge them, see new ones."""
 
 import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from itertools import tee
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,13 +13,14 @@ import typer
 
 from voc.cli.progress import track
 from voc.cli.score import open_scorer
-from voc.errors import UsageError
+from voc.errors import InputError, UsageError
 from voc.files import open_output, stream_rows, write_json_lines
-from voc.pipeline.themes import Embedded, Finder, embed, must_have_texts, place
+from voc.pipeline.themes import Embedded, Finder, embed, find_emerging_themes, must_have_texts, place
 from voc.pipeline.themes import fit as fit_embedded
 from voc.records import Theme
 from voc.themes.assign import NONE
 from voc.themes.edit import merge, rename, set_owner
+from voc.themes.emerging import LEAST_STREAM
 from voc.themes.fit import FitSettings, Fitted, fit_themes
 from voc.themes.fits import load_fit, save_fit
 
@@ -32,8 +34,8 @@ _DEFAULT = FitSettings()
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Themes: fit, assign, show, edit.")
-    for command in (fit, assign, show, edit):
+    group = typer.Typer(no_args_is_help=True, help="Themes: fit, assign, show, edit, emerging.")
+    for command in (fit, assign, show, edit, emerging):
         group.command(command.__name__)(command)
     app.add_typer(group, name="themes")
 
@@ -169,6 +171,65 @@ def edit(
         fitted = merge(fitted, theme, merge_into)
     save_fit(fitted, folder)
     print("\n".join(_lines((fitted.themes[fitted.index(theme)],))))
+
+
+def emerging(
+    folder: Folder,
+    source: Annotated[str, typer.Argument(metavar="FILE", help="CSV, JSON Lines or Parquet; - for stdin")],
+    text: Text = "text",
+    id_field: Id = "id",
+    time: Annotated[
+        str, typer.Option(help="field with the time of a text (ISO 8601; no zone: UTC)")
+    ] = "time",
+    bundle: Bundle = None,
+    output: Annotated[str | None, typer.Option(help="file to write (.gz compresses); else stdout")] = None,
+) -> None:
+    """Say which matters are new among texts: hardly there before, and now too frequent for chance.
+
+    Rows are put in order of time. One JSON line comes out for each matter, with quotes; no line where
+    nothing emerged. The fit gives the measure of how alike texts of one matter are.
+
+        voc themes emerging themes/2026-01 reviews.csv --text body --time posted_at
+    """
+    fitted = load_fit(folder)
+    rows = _timed(stream_rows(source, required=(text, time)), source, text, id_field, time)
+    found, n_read = find_emerging_themes(open_scorer(bundle, None), fitted, track(rows, "reading texts"))
+    write_json_lines(
+        (
+            {
+                "flagged_at": one.at.isoformat(), "after_texts": one.position + 1, "n_recent": one.n_recent,
+                "of_recent": one.window, "n_before": one.n_before, "of_before": one.of_before,
+                "p_value": one.p_value, "quotes": [asdict(quote) for quote in one.quotes],
+                "fit": fitted.digest[:12], "model": fitted.bundle,
+            }
+            for one in found
+        ),
+        output,
+    )  # fmt: skip
+    print(f"{n_read:,} texts, {len(found)} new matters", file=sys.stderr)
+    if n_read < LEAST_STREAM:
+        print(
+            f"nothing can be new before {LEAST_STREAM:,} texts are known; give a longer stretch",
+            file=sys.stderr,
+        )
+
+
+def _timed(
+    rows: Iterator[dict[str, Any]], source: str, text: str, id_field: str, time: str
+) -> Iterator[tuple[str, datetime, str]]:
+    for number, row in enumerate(rows, start=1):
+        try:
+            at = row[time] if isinstance(row[time], datetime) else datetime.fromisoformat(str(row[time]))
+        except ValueError as error:
+            raise InputError(
+                f"{row[time]!r} is no time",
+                file=source,
+                row=number,
+                field=time,
+                remedy="write 2026-05-01T09:30:00Z",
+            ) from error
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        yield str(row.get(id_field, number)), at, "" if row[text] is None else str(row[text])
 
 
 def _named(rows: Iterator[dict[str, Any]], text: str, id_field: str) -> Iterator[tuple[str, str]]:

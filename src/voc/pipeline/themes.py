@@ -12,6 +12,7 @@ from voc.classify.scorer import Scorer
 from voc.errors import BundleError, InputError
 from voc.records import Theme
 from voc.themes.assign import NONE
+from voc.themes.emerging import Emerging, find_emerging
 from voc.themes.fit import FitSettings, Fitted, fit_themes
 from voc.themes.fits import ThemeFit
 
@@ -114,6 +115,24 @@ def _placed(
         theme = int(found.theme[i])
         yield Placed(fitted.themes[theme] if theme != NONE else None, float(found.similarity[i]), None)
         i += 1
+
+
+def find_emerging_themes(
+    scorer: Scorer, fitted: ThemeFit, rows: Iterable[tuple[str, datetime, str]]
+) -> tuple[list[Emerging], int]:
+    """What emerges among (id, time, text) rows, taken in the order of their times, and how many were read."""
+    must_fit(fitted, scorer.bundle.id)
+    ordered = sorted(rows, key=lambda row: row[1])
+    # Known by place: ids need not be unique, and texts the bundle cannot read are left out.
+    embedded = embed(scorer, ((str(i), text) for i, (_, _, text) in enumerate(ordered)))
+    kept = [ordered[int(i)] for i in embedded.ids]
+    if not kept:
+        return [], 0
+    found = find_emerging(
+        fitted.space.place(embedded.embeddings), [at for _, at, _ in kept], [name for name, _, _ in kept],
+        embedded.texts, radius=fitted.radius,
+    )  # fmt: skip
+    return found, len(kept)
 
 
 def must_fit(fitted: ThemeFit, bundle: str) -> None:

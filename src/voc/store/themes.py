@@ -186,6 +186,13 @@ def list_themes(conn: Connection, *, fit: str | None = None) -> list[StoredTheme
     ]
 
 
+def read_theme_names(conn: Connection) -> dict[str, str]:
+    """Name of each theme by id; one a person joined to another has that one's name."""
+    rows = conn.execute(select(theme.c.id, theme.c.name, theme.c.merged_into)).all()
+    names = {row.id: row.name for row in rows}
+    return {row.id: names.get(row.merged_into or row.id, row.name) for row in rows}
+
+
 def read_theme_events(conn: Connection, fit: str) -> list[ThemeEvent]:
     """The lineage that a fit (digest) wrote."""
     query = (

@@ -15,6 +15,7 @@ from voc.themes.space import Floats, unit
 WINDOWS = (1_000, 3_000, 6_000)  # texts that count as now: a quick matter, and a slow one
 BEFORE = 20_000  # texts that count as before, at most
 LEAST_BEFORE = 2_000  # nothing is new before this many are known
+LEAST_STREAM = LEAST_BEFORE + min(WINDOWS)  # texts before the first look
 STEP = 200  # texts between two looks
 LEAST_TEXTS = 8  # texts that make a matter
 LEAST_RATIO = 4.0  # how many times more frequent than before
@@ -63,7 +64,7 @@ def find_emerging(
     widths = (
         np.array(WIDTHS) * max(radius, 0.0) ** 0.5
     )  # a middle is closer to its texts than they to another
-    for end in range(LEAST_BEFORE + min(WINDOWS), len(points) + 1, STEP):
+    for end in range(LEAST_STREAM, len(points) + 1, STEP):
         new = points[end - STEP : end]
         if len(known):
             new = new[(new @ known.T).max(axis=1) < widths[0]]
