@@ -71,7 +71,9 @@ def scatter_plot(
     y = lambda v: height - 40 - (v - y0) / (1.3 * y_span) * (height - 50)  # noqa: E731
     marks = "".join(
         f'<circle cx="{x(a):.1f}" cy="{y(b):.1f}" r="4" fill="var(--mark)"/>'
-        f'<text x="{x(a) + 7:.1f}" y="{y(b) + 4:.1f}" font-size="12" fill="currentColor">{escape(n)}</text>'
+        # To the left of a point in the right half, so that no name runs out of the picture.
+        f'<text x="{x(a) + (7 if x(a) < width / 2 else -7):.1f}" y="{y(b) + 4:.1f}" font-size="12" '
+        f'text-anchor="{"start" if x(a) < width / 2 else "end"}" fill="currentColor">{escape(n)}</text>'
         for n, a, b in points
     )
     ticks = "".join(
