@@ -5,8 +5,9 @@
 Small encoders read "not once was this useful" by its last word. Each sentence here turns on one such
 thing (negation near and far, a question and its answer, others' opinion against one's own, expectation
 against outcome, the past against the present, negated facts) and is labelled by construction. The words
-are those of shops, banks, apps and agencies. None comes from a data set, and no behaviour test was
-looked at for its wording: the phenomena are those of arXiv:2005.04118, section 3.
+are those of shops, banks, apps and agencies, and none comes from a data set. The phenomena are those that
+CheckList tests (arXiv:2005.04118), and the names of its tests were known when this was written: a CheckList
+figure of a model trained on these says how well they were learnt, and nothing of phenomena never seen.
 """
 
 import argparse

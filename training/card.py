@@ -46,8 +46,9 @@ def write_card(bundle: Path, report: dict[str, Any], stages: list[dict[str, Any]
              r["target"] or "")
             for r in report["accuracy"]
         )),
-        "", "`signals dev` chose the training settings and is therefore not a test set; thresholds and calibration "
-        "were fitted on other texts.", "", "### Labels", "",
+        "", "`signals dev` and `signals dev_social` helped to choose training settings and how the stages are "
+        "averaged: they are development figures, not test figures. Thresholds and calibration were fitted on "
+        "other texts.", "", "### Labels", "",
         *_table(("set", "label", "positives", "precision", "recall", "F1"), (
             (r["set"], r["label"], r["positives"], f"{r['precision']:.2f}", f"{r['recall']:.2f}", f"{r['f1']:.2f}")
             for r in report["labels"]
@@ -84,7 +85,8 @@ def write_card(bundle: Path, report: dict[str, Any], stages: list[dict[str, Any]
         "labels (`python -m training.calibrate`). Rare signals rest on few positives: "
         f"{_rare(manifest)}. Sentiment is calibrated on customer texts; on film reviews and general tweets it is "
         "too sure (ECE above). Where made sentences trained (`made_behaviours`), they show the phenomena that "
-        "CheckList tests, in other words: its failure rate says how well those were learnt. "
+        "CheckList tests, in other words, and the names of its tests were known when they were written: its failure "
+        "rate says how well those were learnt, and nothing of phenomena never seen. "
         "Not measured for differences between groups of customers.", "",
     ]  # fmt: skip
     return "\n".join(lines)
