@@ -11,7 +11,7 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:84rem;margin:2rem auto;padding
 table{border-collapse:collapse;display:block;overflow-x:auto;margin:1rem 0}
 th,td{padding:.35rem .7rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th:first-child,td:first-child,.found :is(th,td):nth-child(-n+3){text-align:left}
-.note{color:var(--soft)}
+.note{opacity:.8}
 """
 _HEADER = (
     "outcome", "goes with", "at step", "odds ratio", "95 % interval", "q", "with", "without", "share", "owner",
